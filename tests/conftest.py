@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         kind = screens if "tests/tui/" in item.nodeid else others
         kind.setdefault(item.path, []).append(item)
-    placed = sorted([*_places(screens), *_places(others)], key=lambda place: place[0])
+    placed = sorted([*_places(screens), *_places(others)], key=lambda entry: entry[0])
     items[:] = [item for _, file in placed for item in file]
 
 

@@ -161,7 +161,7 @@ async def test_a_precision_is_one_row(add_row: AddRow, tmp_path: Path, sample: P
     run = Run.create("m", runs=tmp_path / "runs")
     run.record("model", "done", values={**model})
     report = report_document(run)
-    assert "INT4 wide" in [shown["label"] for shown in report["precisions"]]
+    assert "INT4 wide" in [entry["label"] for entry in report["precisions"]]
 
     session = Session(source=str(sample), model=model)
     async with build_wizard(session=session, first=PrecisionStep).run_test() as pilot:
@@ -244,8 +244,8 @@ async def test_an_export_is_a_row_and_its_module(
     assert plan.deploy is not None and plan.deploy.target == "note"
     # Its help would name the note for every later test of this process.
     with imported_anew("firstlight_tui.commands.deploy_"):
-        told = CliRunner().invoke(commands.build_cli(["deploy"]), ["deploy", "--help"]).stdout
-    assert "vllm or note" in told
+        help_text = CliRunner().invoke(commands.build_cli(["deploy"]), ["deploy", "--help"]).stdout
+    assert "vllm or note" in help_text
 
     run = Run.create("m", runs=tmp_path / "runs")
     run.record("deploy", "done", values=documents.exported("mine", "note"))
@@ -268,8 +268,8 @@ def test_a_verb_is_a_row_and_its_module(
     add_module(commands, "greet_.py", source)
 
     runner = CliRunner()
-    told = runner.invoke(commands.build_cli(["--help"]), ["--help"]).stdout
-    section = told.partition(f"{commands.MEASURE}:\n")[2].partition("\n\n")[0]
+    help_text = runner.invoke(commands.build_cli(["--help"]), ["--help"]).stdout
+    section = help_text.partition(f"{commands.MEASURE}:\n")[2].partition("\n\n")[0]
     assert section.splitlines()[-1].split() == ["greet", "Say", "hello", "to", "somebody."]
     assert "firstlight_tui.commands.greet_" not in sys.modules
     assert runner.invoke(commands.build_cli(["greet"]), ["greet", "you"]).stdout == "Hello, you.\n"

@@ -59,9 +59,9 @@ def loaded_by(*names: str) -> set[str]:
 def modules_of(package: object) -> list[str]:
     path, name = package.__path__, package.__name__  # type: ignore[attr-defined]
     return [
-        found.name
-        for found in pkgutil.walk_packages(path, name + ".")
-        if ".sample." not in found.name
+        module.name
+        for module in pkgutil.walk_packages(path, name + ".")
+        if ".sample." not in module.name
     ]
 
 

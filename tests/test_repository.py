@@ -98,9 +98,9 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("module", CONTRACT)
 def test_the_functions_of_the_contract_are_there(module: str) -> None:
-    found = importlib.import_module(f"firstlight_core.{module}")
+    imported = importlib.import_module(f"firstlight_core.{module}")
     for name, parameters in CONTRACT[module].items():
-        assert set(parameters) <= set(inspect.signature(getattr(found, name)).parameters), name
+        assert set(parameters) <= set(inspect.signature(getattr(imported, name)).parameters), name
 
 
 def tracked() -> list[Path]:

@@ -55,15 +55,15 @@ def test_the_card_tells_how_many_prompts_there_are() -> None:
 
 
 def test_prompts_are_varied_and_well_formed() -> None:
-    found = prompts()
-    assert len(found) >= 30
-    for prompt in found:
+    rows = prompts()
+    assert len(rows) >= 30
+    for prompt in rows:
         assert set(prompt) in ({"prompt", "keys"}, {"messages", "keys"})
         assert prompt["keys"] and all(len(key) > 2 for key in prompt["keys"])
-    chats = [p["messages"] for p in found if "messages" in p]
+    chats = [p["messages"] for p in rows if "messages" in p]
     assert any(m[0]["role"] == "system" for m in chats)
     assert any(len(m) >= 3 for m in chats)
-    assert len({json.dumps(p) for p in found}) == len(found)
+    assert len({json.dumps(p) for p in rows}) == len(rows)
 
 
 def test_every_prompt_is_held_out() -> None:

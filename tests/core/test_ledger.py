@@ -51,9 +51,9 @@ def test_nan_is_refused_before_anything_is_written(run: Run) -> None:
 def test_names_are_safe_and_unique(tmp_path: Path) -> None:
     made = [Run.create("/models/../my model!", runs=tmp_path, now=0) for _ in range(3)]
     assert len({run.id for run in made}) == 3
-    for found in made:
-        assert found.folder.parent == tmp_path
-        assert set(found.id) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
+    for new_run in made:
+        assert new_run.folder.parent == tmp_path
+        assert set(new_run.id) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
 
 
 def test_the_sample_is_called_so(tmp_path: Path) -> None:

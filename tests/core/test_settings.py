@@ -24,9 +24,9 @@ step.next = "ctrl+f"
 
 @pytest.fixture
 def paths() -> Paths:
-    found = find_paths()
-    found.config.mkdir(parents=True)
-    return found
+    own_paths = find_paths()
+    own_paths.config.mkdir(parents=True)
+    return own_paths
 
 
 def test_without_a_file_everything_has_its_default() -> None:

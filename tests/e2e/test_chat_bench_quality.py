@@ -50,9 +50,9 @@ def asked_sample(shared_folder: Path, artifact: Artifact, sample: Path, own_home
         shutil.copytree(find_paths().reference, folder / "reference")
         (folder / "drift.json").write_text(json.dumps(reply["drift"]))
 
-    asked = make_once(shared_folder / "asked-sample", make)
-    shutil.copytree(asked / "reference", find_paths().reference, dirs_exist_ok=True)
-    drift: dict[str, Any] = json.loads((asked / "drift.json").read_text())
+    checked = make_once(shared_folder / "asked-sample", make)
+    shutil.copytree(checked / "reference", find_paths().reference, dirs_exist_ok=True)
+    drift: dict[str, Any] = json.loads((checked / "drift.json").read_text())
     return {"fp32": drift}
 
 
@@ -312,10 +312,10 @@ def test_the_reference_of_an_adapter_is_base_plus_adapter(
 async def test_a_later_turn_answers_as_a_fresh_process_does(artifact: Artifact) -> None:
     turns: list[dict[str, str]] = []
     kept_tokens = 0
-    async with open_engine(artifact("int4")) as kept, open_engine(artifact("int4")) as fresh:
+    async with open_engine(artifact("int4")) as used, open_engine(artifact("int4")) as fresh:
         for question in ("What is int4 quantization?", "And int8?", "Which one is smaller?") * 2:
             turns.append({"role": "user", "content": question})
-            warm = await kept.answer(turns, greedy=True, max_tokens=48)
+            warm = await used.answer(turns, greedy=True, max_tokens=48)
             # Another question between empties what the other engine kept.
             await fresh.answer([{"role": "user", "content": "Hello"}], greedy=True, max_tokens=1)
             cold = await fresh.answer(turns, greedy=True, max_tokens=48)
@@ -332,8 +332,8 @@ async def test_weights_that_were_packed_are_not_held_twice(artifact: Artifact) -
     data = (artifact("int4") / "model.onnx.data").resolve()
     async with open_engine(artifact("int4")) as engine:
         described = Path(f"/proc/{engine.pid}/smaps").read_text(errors="surrogateescape")
-        kept = [part for part in mappings(described) if part.file == data]
-        assert kept and sum(part.resident for part in kept) == 0
+        mapped = [part for part in mappings(described) if part.file == data]
+        assert mapped and sum(part.resident for part in mapped) == 0
         assert (await engine.answer([{"role": "user", "content": "Hello"}], greedy=True))["text"]
 
 
@@ -346,12 +346,12 @@ def test_chat_in_a_process_of_its_own_answers_as_an_engine_that_was_asked_before
     async def ask() -> tuple[str, dict[str, Any]]:
         async with open_engine(folder) as engine:
             for words in range(1, 200):
-                asked = [{"role": "user", "content": "What is int4?" + " bits" * words}]
-                if (await engine.render(asked))["prompt_tokens"] == 129:
+                turns = [{"role": "user", "content": "What is int4?" + " bits" * words}]
+                if (await engine.render(turns))["prompt_tokens"] == 129:
                     break
             for _ in range(3):
-                answer = await engine.answer(asked, greedy=True, max_tokens=24)
-            return asked[0]["content"], answer
+                answer = await engine.answer(turns, greedy=True, max_tokens=24)
+            return turns[0]["content"], answer
 
     prompt, answer = asyncio.run(ask())
     assert answer["stats"]["prompt_tokens"] == 129

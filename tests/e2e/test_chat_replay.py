@@ -49,9 +49,9 @@ async def test_a_saved_conversation_replays_to_the_same_answers(
 
         # The likeliest token of a greedy answer is the one that was said.
         answer = app.workspace.chat.first.answers[-1]
-        for place in (0, len(answer.ids) // 2, len(answer.ids) - 1):
-            likely = await app.workspace.chat.first.alternatives(answer, place)
-            assert likely[0]["id"] == answer.ids[place]
+        for index in (0, len(answer.ids) // 2, len(answer.ids) - 1):
+            likely = await app.workspace.chat.first.alternatives(answer, index)
+            assert likely[0]["id"] == answer.ids[index]
         await pilot.press("f10")
         await pilot.pause()
         assert isinstance(app.screen, AlternativesScreen)

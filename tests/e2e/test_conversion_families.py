@@ -73,14 +73,14 @@ async def test_gemma_is_converted_and_talks(kind: str, sample: Path, tmp_path: P
             messages += [{"role": "assistant", "content": answer["text"]}]
             messages += [{"role": "user", "content": "And more?"}]
         # Beyond its window a sliding KV cache cannot go back: the prompt is computed anew, and answers the same.
-        said = (await engine.render(messages))["ids"]
-        ids = (said * (4_300 // len(said) + 1))[:4_300]
+        question = (await engine.render(messages))["ids"]
+        ids = (question * (4_300 // len(question) + 1))[:4_300]
         request = {"max_tokens": 60, "search": {"do_sample": False}, "stream": False}
         long = [await engine.call(jobs_engine.CHAT({"ids": ids, **request})) for _ in range(2)]
-        turn = [*ids, *long[0]["tokens"], *said]
-        kept = await engine.call(jobs_engine.CHAT({"ids": turn, **request}))
+        turn = [*ids, *long[0]["tokens"], *question]
+        reused = await engine.call(jobs_engine.CHAT({"ids": turn, **request}))
         fresh = await engine.call(jobs_engine.CHAT({"ids": turn, "fresh": True, **request}))
     assert answer["stats"]["new_tokens"] > 0
     assert long[0]["tokens"] == long[1]["tokens"]
-    assert kept["tokens"] == fresh["tokens"]
+    assert reused["tokens"] == fresh["tokens"]
     assert len(long[0]["tokens"]) == 60, "an answer within the slack of the cache tests nothing"

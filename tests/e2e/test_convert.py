@@ -465,5 +465,5 @@ def test_damage_is_not_published_unless_forced(
     assert (read_manifest(tmp_path / "forced") or {})["forced"] == damaged["forced"]
     with pytest.raises(CheckFailed, match="published by force"):
         asyncio.run(deploy(tmp_path / "forced", "wrong", target="folder"))
-    told = asyncio.run(deploy(tmp_path / "forced", "wrong", target="folder", force=True))
-    assert told["forced"] == damaged["forced"]
+    deployed = asyncio.run(deploy(tmp_path / "forced", "wrong", target="folder", force=True))
+    assert deployed["forced"] == damaged["forced"]

@@ -41,14 +41,14 @@ def call(environment: dict[str, str], *words: str | Path) -> tuple[int, dict[str
 def test_document_has_the_keys_of_the_contract(
     environment: dict[str, str], sample: Path, tmp_path: Path
 ) -> None:
-    code, document, said = call(environment, sample, "-o", tmp_path / "out", "--log")
+    code, document, output = call(environment, sample, "-o", tmp_path / "out", "--log")
     assert code == 0
     assert document["ok"] is True
     assert document["schema"] == "firstlight/convert/1"
     wanted = {"artifact", "precision", "bytes", "seconds", "peak_rss_bytes", "command", "smoke"}
     assert wanted <= document.keys()
     assert {"tokens", "text"} <= document["smoke"].keys()
-    assert "a line of log" in said
+    assert "a line of log" in output
     manifest = json.loads((tmp_path / "out" / "firstlight.json").read_text())
     files = [p for p in (tmp_path / "out").iterdir() if p.name != "firstlight.json"]
     assert document["bytes"] == sum(p.stat().st_size for p in files) == manifest["bytes"]
@@ -119,8 +119,8 @@ def test_mistakes_have_their_exit_codes(
         ((sample, "-o", sample / "out"), 1, "refused"),
         ((sample, "-o", "/proc/out"), 1, "state"),
     ):
-        found, document, reply = call(environment, *words)
-        assert (found, document["error"]["code"]) == (code, kind), words
+        exit_code, document, reply = call(environment, *words)
+        assert (exit_code, document["error"]["code"]) == (code, kind), words
         assert document["ok"] is False
         assert document["error"]["message"].rstrip().endswith((".", "!")), document
         assert document["error"]["hint"], words

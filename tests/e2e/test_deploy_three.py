@@ -38,12 +38,12 @@ async def test_three_precisions_answer_stream_and_go(artifact: Callable[[str], P
         ids.append(document["id"])
     assert await registered() == sorted(ids) == ["sample-fp32:1", "sample-int4:1", "sample-int8:1"]
     assert [d.precision for d in list_deployments()] == ["fp32", "int4", "int8"]
-    for found in list_deployments():
+    for deployment in list_deployments():
         async with (
-            open_service(found.name) as service,
+            open_service(deployment.name) as service,
             AsyncOpenAI(base_url=service.base_url, api_key="x", max_retries=0) as client,
         ):
-            assert service.model == found.id
+            assert service.model == deployment.id
             stream = await client.chat.completions.create(
                 model=service.model,
                 max_tokens=40,
@@ -54,8 +54,8 @@ async def test_three_precisions_answer_stream_and_go(artifact: Callable[[str], P
             pieces = [part.choices[0].delta.content or "" async for part in stream if part.choices]
         assert len([piece for piece in pieces if piece]) > 3
         assert "".join(pieces).strip() == ANSWER
-    for found in list_deployments():
-        await undo(found.name)
+    for deployment in list_deployments():
+        await undo(deployment.name)
     assert list_deployments() == [] and await registered() == [] and left_behind() == []
 
 
@@ -164,8 +164,8 @@ def test_a_service_that_stays_is_listed_and_stopped_by_the_verbs(
         assert code == 2 and "served already" in again["error"]["message"]
         code, listed, _ = firstlight("serve", home=home)
         assert code == 0 and listed["running"][0]["base_url"] == document["base_url"]
-        code, found, _ = firstlight("clean", home=home)
-        assert [row["kept"] for row in found["left_overs"] if row["kind"] == "service"] == [True]
+        code, cleaned, _ = firstlight("clean", home=home)
+        assert [row["kept"] for row in cleaned["left_overs"] if row["kind"] == "service"] == [True]
         code, none, _ = firstlight("serve", "--stop", "other", home=home)
         assert code == 2 and none["error"]["code"] == "usage"
     finally:

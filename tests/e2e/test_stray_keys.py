@@ -15,6 +15,6 @@ def test_twenty_stray_keys_lose_nothing(capsys: pytest.CaptureFixture[str]) -> N
     from bench.stray_keys import main
 
     code = main(20, 11, ("model", "convert"))
-    told = capsys.readouterr().out
-    assert code == 0, told
-    assert "20 keys" in told
+    output = capsys.readouterr().out
+    assert code == 0, output
+    assert "20 keys" in output

@@ -15,8 +15,8 @@ async def ask_all(target: str | Path, questions: Sequence[Sequence[Message]]) ->
     """The greedy answer to each question."""
     async with open_target(target) as speaker:
         return [
-            (await speaker.answer(list(asked), greedy=True, max_tokens=ANSWER_TOKENS))["text"]
-            for asked in questions
+            (await speaker.answer(list(question), greedy=True, max_tokens=ANSWER_TOKENS))["text"]
+            for question in questions
         ]
 
 

@@ -31,10 +31,10 @@ async def prompt_agreement(base_url: str, model: str, artifact: Path) -> dict[st
     return {"conversations": len(shapes), "same": same, "different": different}
 
 
-def _tokenized(base_url: str, asked: dict[str, Any]) -> list[int]:
+def _tokenized(base_url: str, body: dict[str, Any]) -> list[int]:
     request = urllib.request.Request(
         base_url.removesuffix("/v1") + "/tokenize",
-        data=json.dumps(asked).encode(),
+        data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=30) as answer:

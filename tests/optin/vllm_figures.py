@@ -45,12 +45,12 @@ def write_figures(figures: Mapping[str, Any]) -> bool:
     Where a target lay on this machine is nobody else's matter.
     """
     for result in figures["bench"]["results"]:
-        for place in ("target", "folder", "endpoint"):
-            result.pop(place, None)
-    kept = DOCS / "vllm.json"
-    if _disturbed(figures) and kept.is_file() and not _disturbed(read_json_object(kept)):
+        for field in ("target", "folder", "endpoint"):
+            result.pop(field, None)
+    earlier = DOCS / "vllm.json"
+    if _disturbed(figures) and earlier.is_file() and not _disturbed(read_json_object(earlier)):
         return False
-    write_json(kept, figures)
+    write_json(earlier, figures)
     write_whole(DOCS / "vllm.md", _markdown(figures))
     return True
 
@@ -87,10 +87,10 @@ def _markdown(figures: Mapping[str, Any]) -> str:
         "| vLLM against | same text | same tokens up to the first difference |",
         "|---|---|---|",
     ]
-    for name, found in figures["agreement"].items():
+    for name, agreement in figures["agreement"].items():
         lines.append(
-            f"| the {name} artifact | {found['same_text']} of {found['answers']} | "
-            f"{found['same_tokens']} of {found['tokens']} ({found['share']:.1%}) |"
+            f"| the {name} artifact | {agreement['same_text']} of {agreement['answers']} | "
+            f"{agreement['same_tokens']} of {agreement['tokens']} ({agreement['share']:.1%}) |"
         )
     adapter = figures["adapter"]
     lines += [

@@ -21,8 +21,8 @@ STOP_SECONDS = 60.0
 
 def vllm_environment() -> Path | None:
     """The folder of the environment's programs; None when this is no run of `make test-vllm`."""
-    found = os.environ.get("FIRSTLIGHT_VLLM")
-    return Path(found).absolute() if found else None
+    folder = os.environ.get("FIRSTLIGHT_VLLM")
+    return Path(folder).absolute() if folder else None
 
 
 @dataclass(frozen=True, kw_only=True)

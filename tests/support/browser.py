@@ -49,11 +49,11 @@ class Page:
     async def listen(self) -> None:
         """Take what the browser says, until it is gone."""
         async for message in self._socket:
-            said = json.loads(message.data)
-            if "id" in said:
-                self._replies.pop(said["id"]).set_result(said.get("result", {}))
+            event = json.loads(message.data)
+            if "id" in event:
+                self._replies.pop(event["id"]).set_result(event.get("result", {}))
                 continue
-            self._hear(said["method"], said["params"])
+            self._hear(event["method"], event["params"])
             self._changed.set()
 
     def _hear(self, method: str, values: dict[str, Any]) -> None:
@@ -100,8 +100,8 @@ class Page:
         closed = "document.body.classList.contains('-closed')"
         while True:
             self._changed.clear()
-            found = await self.ask("Runtime.evaluate", expression=closed)
-            if found["result"]["value"]:
+            reply = await self.ask("Runtime.evaluate", expression=closed)
+            if reply["result"]["value"]:
                 return
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
@@ -125,19 +125,19 @@ class Page:
         """Click into the middle of the last of these words on the terminal."""
         row = max(i for i, line in enumerate(self.screen.display) if words in line)
         column = self.screen.display[row].rindex(words) + len(words) // 2
-        found = await self.ask(
+        reply = await self.ask(
             "Runtime.evaluate",
             expression="JSON.stringify(document.querySelector('.xterm-screen').getBoundingClientRect())",
         )
-        box = json.loads(found["result"]["value"])
-        place = {
+        box = json.loads(reply["result"]["value"])
+        centre = {
             "x": box["x"] + (column + 0.5) * box["width"] / self.screen.columns,
             "y": box["y"] + (row + 0.5) * box["height"] / self.screen.lines,
         }
-        await self.ask("Input.dispatchMouseEvent", type="mouseMoved", **place)
+        await self.ask("Input.dispatchMouseEvent", type="mouseMoved", **centre)
         for kind in ("mousePressed", "mouseReleased"):
             await self.ask(
-                "Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place
+                "Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **centre
             )
 
     async def picture(self, file: Path) -> None:

@@ -44,13 +44,13 @@ BANNERS = {"0.8": "0.8.119+abc", "0.10": "foundry 0.10.0", "0.12": "Foundry Loca
 def fake_foundry(folder: Path, version: str, *, cache: Path, stubborn: bool = False) -> Path:
     """Put a `foundry` of this version into `folder`; its cache is at `cache` until it is moved."""
     folder.mkdir(parents=True, exist_ok=True)
-    place = folder / "cache-place"
-    place.write_text(str(cache))
+    cache_file = folder / "cache-place"
+    cache_file.write_text(str(cache))
     program = folder / "foundry"
     program.write_text(
         PROGRAM.format(
             python=sys.executable,
-            place=str(place),
+            place=str(cache_file),
             old=version == "0.8",
             banner=BANNERS[version],
             stubborn=stubborn,

@@ -30,9 +30,9 @@ def answer_rows(model: Any, ids: list[int], limit: int) -> tuple[list[int], list
     past, feed = None, ids
     with torch.no_grad():
         while len(out) < limit and not (out and out[-1] in ends):
-            said = model(input_ids=torch.tensor([feed]), past_key_values=past, use_cache=True)
-            past = said.past_key_values
-            rows.append(log_probabilities(said.logits[0, -1].numpy()))
+            output = model(input_ids=torch.tensor([feed]), past_key_values=past, use_cache=True)
+            past = output.past_key_values
+            rows.append(log_probabilities(output.logits[0, -1].numpy()))
             out.append(int(rows[-1].argmax()))
             feed = out[-1:]
     return out, rows
@@ -81,7 +81,7 @@ def figures(texts: list[tuple[list[int], list[Any], list[Any]]]) -> dict[str, An
 
 
 def main() -> None:
-    source, artifact, asked, limit = sys.argv[1:5]
+    source, artifact, questions, limit = sys.argv[1:5]
     import onnxruntime_genai as og
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -93,7 +93,7 @@ def main() -> None:
     window = config["model"]["decoder"].get("sliding_window") or {}
     room = int(window.get("window_size") or 0)
     matches = []
-    for question in json.loads(Path(asked).read_text()):
+    for question in json.loads(Path(questions).read_text()):
         turn = [{"role": "user", "content": question}]
         if tokenizer.chat_template:
             text = tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)

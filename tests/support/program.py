@@ -34,8 +34,8 @@ class Call(TypedDict):
 
 def buffered_environment(**own: str) -> dict[str, str]:
     """This environment as users have it: with unbuffered streams nothing that is kept back, or left unwritten, shows."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    return {**kept, **own}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**inherited, **own}
 
 
 def run_firstlight(

@@ -28,7 +28,7 @@ class Script:
         """Keep the connection open after the last line, and say nothing."""
         self.raw: bytes | None = None
         """Sent instead of any HTTP, to every request."""
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.together = 0
         """The most chat requests that were answered at the same time."""
@@ -67,7 +67,7 @@ class Script:
             self.together = max(self.together, self._now)
             status = self.statuses.pop(0) if self.statuses else self.status
         try:
-            if self.meet is not None and len(self.asked) > self.alone:
+            if self.meet is not None and len(self.requests) > self.alone:
                 with suppress(threading.BrokenBarrierError):
                     self.meet.wait(5)
             handler.send_response(status)
@@ -124,9 +124,9 @@ def serving() -> Iterator[Script]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             script.headers.append(dict(self.headers))
-            asked = json.loads(body)
-            script.asked.append(asked)
-            script.answer(self, asked)
+            request = json.loads(body)
+            script.requests.append(request)
+            script.answer(self, request)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -402,8 +402,8 @@ def _deepseek(messages: Messages, generate: bool) -> str:
         if m["role"] == "user":
             text += f"<｜User｜>{m['content']}"
         elif m["role"] == "assistant":
-            kept = m["content"].split("</think>")[-1]
-            text += f"<｜Assistant｜>{kept}<｜end▁of▁sentence｜>"
+            answer = m["content"].split("</think>")[-1]
+            text += f"<｜Assistant｜>{answer}<｜end▁of▁sentence｜>"
     return text + ("<｜Assistant｜><think>\n" if generate else "")
 
 

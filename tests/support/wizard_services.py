@@ -52,11 +52,11 @@ class FakeEngine:
     def __init__(self, answer: str = "INT4 stores each weight in four bits.") -> None:
         self.answer = answer
         self.stopped = asyncio.Event()
-        self.asked: list[list[Message]] = []
+        self.requests: list[list[Message]] = []
         self.options: list[dict[str, Any]] = []
 
     async def chat(self, messages: list[Message], **options: Any) -> AsyncIterator[Event]:
-        self.asked.append(messages)
+        self.requests.append(messages)
         self.options.append(options)
         words = self.answer.split(" ")
         for index, word in enumerate(words):
@@ -82,7 +82,7 @@ class FakeEngine:
         return rendered_prompt("<|im_start|> user")
 
     async def alternatives(self, messages: list[Message], tokens: list[int]) -> list[Alternative]:
-        self.asked.append(messages)
+        self.requests.append(messages)
         likely = [("INT4 ", 0.9), ("It ", 0.1)]
         return [
             {"id": sum(map(ord, text.strip())), "text": text, "probability": chance}

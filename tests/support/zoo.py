@@ -369,9 +369,9 @@ for _field, _value, _verdict in (
     ("quantization_config", "awq", "left quantization_config behind"),
     ("quantization_config", {"quant_method": "\x1b[31m"}, "left quantization_config behind"),
 ):
-    _shown = json.dumps(str(_value))[1:14].strip("[]'\" ").replace("/", "_")
+    _label = json.dumps(str(_value))[1:14].strip("[]'\" ").replace("/", "_")
     add(
-        f"config_{_field}_{_shown}_{len(ZOO)}",
+        f"config_{_field}_{_label}_{len(ZOO)}",
         lambda f, field=_field, value=_value: edit_config(f, **{field: value}),  # type: ignore[misc]
         _verdict,
     )
@@ -430,9 +430,9 @@ def _deep_link_loop(folder: Path) -> None:
 
 @animal("is a link to a folder around it")
 def _two_links_into_each_others_folder(folder: Path) -> None:
-    for one, other in (("a", "b"), ("b", "a")):
-        (folder / one).mkdir()
-        (folder / one / "next").symlink_to(f"../{other}")
+    for name, other in (("a", "b"), ("b", "a")):
+        (folder / name).mkdir()
+        (folder / name / "next").symlink_to(f"../{other}")
 
 
 @animal("", healthy=True)
@@ -632,8 +632,8 @@ def _drop(*names: str) -> Keeper:
     def keep(folder: Path) -> None:
         path = folder / "model.safetensors"
         header, _ = header_of(path)
-        kept = {n: (e["dtype"], e["shape"]) for n, e in header.items() if n not in names}
-        faultkit.safetensors(str(path), kept)
+        remaining = {n: (e["dtype"], e["shape"]) for n, e in header.items() if n not in names}
+        faultkit.safetensors(str(path), remaining)
 
     return keep
 
@@ -665,8 +665,10 @@ def _mxfp4(folder: Path) -> None:
 def _packed_tensors(folder: Path) -> None:
     path = folder / "model.safetensors"
     header, _ = header_of(path)
-    kept = {n: (e["dtype"], e["shape"]) for n, e in header.items()}
-    faultkit.safetensors(str(path), kept | {"model.layers.0.mlp.up_proj.qweight": ("F32", (4, 4))})
+    tensors = {n: (e["dtype"], e["shape"]) for n, e in header.items()}
+    faultkit.safetensors(
+        str(path), tensors | {"model.layers.0.mlp.up_proj.qweight": ("F32", (4, 4))}
+    )
 
 
 @animal("Weights that are not used", healthy=True)

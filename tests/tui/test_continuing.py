@@ -235,10 +235,10 @@ async def test_a_wizard_that_lives_keeps_its_run(wizard: Build, called: Called) 
         await walk_to(app, "convert")
         await settle(pilot)
         assert find_unfinished() is None
-    found = find_unfinished()
-    assert found is not None
-    assert find_unfinished(now=found.at + MOST_DAYS * 86_400 + 60) is None
-    words = question_of(found, now=found.at + 300)
+    unfinished = find_unfinished()
+    assert unfinished is not None
+    assert find_unfinished(now=unfinished.at + MOST_DAYS * 86_400 + 60) is None
+    words = question_of(unfinished, now=unfinished.at + 300)
     assert words.startswith("Continue ") and words.endswith("stopped at Convert, 5 min ago?")
 
 

@@ -68,7 +68,7 @@ async def test_an_untouched_chat_says_who_answers_and_what_one_can_do(
         await settle(pilot)
         rows = content_rows(pilot)
         assert empty_share(rows) <= LIMIT
-        shown = "\n".join(rows)
+        text = "\n".join(rows)
         for words in (
             "INT4",
             "on disk",
@@ -77,7 +77,7 @@ async def test_an_untouched_chat_says_who_answers_and_what_one_can_do(
             "what you can do",
             "1  What is",
         ):
-            assert words in shown, words
+            assert words in text, words
         await pilot.press("enter")
         await settle(pilot)
         assert not app.screen.query_one(ChatAbout).display

@@ -22,12 +22,10 @@ def paints(app: WizardApp) -> bool:
 
 
 def test_the_wizard_paints_more_often_than_textual_does() -> None:
-    asked = "import firstlight_tui, textual.constants as c; print(c.MAX_FPS)"
+    code = "import firstlight_tui, textual.constants as c; print(c.MAX_FPS)"
     environ = {name: value for name, value in os.environ.items() if name != "TEXTUAL_FPS"}
-    said = subprocess.run(
-        [sys.executable, "-c", asked], env=environ, capture_output=True, text=True
-    )
-    assert said.stdout.strip() == "120", said.stderr
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
+    assert done.stdout.strip() == "120", done.stderr
 
 
 async def test_a_dialog_is_painted_once_and_a_step_below_a_page_not_at_all(

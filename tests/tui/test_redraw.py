@@ -196,15 +196,15 @@ async def test_the_buttons_of_a_problem_are_made_for_the_first_one(wizard: Build
     app = wizard(session=FULL)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        shown = app.screen.query_one(ProblemPanel)
-        assert not shown.query(Button) and not shown.display
+        problem = app.screen.query_one(ProblemPanel)
+        assert not problem.query(Button) and not problem.display
         assert isinstance(app.screen, StepScreen)
         for detail in ("", "in detail"):
             app.screen.show_problem(InputRefused("It is wrong.", hint="Mend it.", detail=detail))
             await settle(pilot)
-            assert shown.display and panel(app).startswith("✗ It is wrong.\nMend it.")
-            assert shown.query_one("#problem-more").display == bool(detail)
-            assert shown.region.overlaps(app.screen.query_one("#content").region)
+            assert problem.display and panel(app).startswith("✗ It is wrong.\nMend it.")
+            assert problem.query_one("#problem-more").display == bool(detail)
+            assert problem.region.overlaps(app.screen.query_one("#content").region)
 
 
 @pytest.mark.slow
@@ -242,8 +242,8 @@ async def test_of_a_long_text_only_the_lines_in_sight_are_styled(wizard: Build) 
         app.screen.query_one(VerticalScroll).scroll_end(animate=False)
         await settle(pilot)
         assert words.styled_lines < 90
-        shown = [strip.text for strip in app.screen._compositor.render_strips()]
-        assert any("899 words" in line for line in shown)
+        lines = [strip.text for strip in app.screen._compositor.render_strips()]
+        assert any("899 words" in line for line in lines)
 
 
 @pytest.mark.parametrize("width", [7, 20, 80])

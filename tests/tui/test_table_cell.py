@@ -66,11 +66,11 @@ async def test_a_header_is_painted_as_quickly_as_a_row_and_looks_the_same(
         await pilot.app.screen.query_one("#content").mount(table)
         table.show_rows([("1", {"a": cell("one"), "b": cell("2", right=True)})])
         await settle(pilot)
-        asked: list[int] = []
+        rows: list[int] = []
         rich = DataTable._render_cell
 
         def counted(part: DataTable[Text], row: int, *arguments: Any) -> list[list[Segment]]:
-            asked.append(row)
+            rows.append(row)
             return rich(part, row, *arguments)
 
         monkeypatch.setattr(DataTable, "_render_cell", counted)
@@ -78,7 +78,7 @@ async def test_a_header_is_painted_as_quickly_as_a_row_and_looks_the_same(
         for hover in (False, True):
             for row, column in ((-1, 0), (-1, 1), (0, 0), (0, 1)):
                 quick = table._render_cell(row, column, style, 12, False, hover)
-                assert asked == []
+                assert rows == []
                 table._cell_render_cache.clear()
                 assert [letters(line) for line in quick] == [
                     letters(line) for line in rich(table, row, column, style, 12, False, hover)

@@ -66,8 +66,8 @@ async def test_rounds_that_are_void_are_drawn_where_there_is_room(
         tall = size[1] >= 45
         screen = pilot.app.screen
         assert screen.query_one("#plots").display is tall
-        shown = screen.query_one("#plot-writing", Chart).render().plain if tall else ""
-        assert shown.startswith("✗ VOID  Writing each round" if tall else "")
+        plot = screen.query_one("#plot-writing", Chart).render().plain if tall else ""
+        assert plot.startswith("✗ VOID  Writing each round" if tall else "")
         if tall:
             share = empty_share(content_rows(pilot))
             assert share <= LIMIT, f"{share:.2f} of the rows are empty"

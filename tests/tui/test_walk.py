@@ -68,16 +68,16 @@ async def test_a_step_that_was_left_hears_of_nothing_any_more(
     wizard: Build, called: Called
 ) -> None:
     """Its parts go before it does: what had waited for a thread, or for a signal, would look for them."""
-    asked, answer = threading.Event(), threading.Event()
+    searching, answer = threading.Event(), threading.Event()
 
     def slow() -> list[FoundModel]:
-        asked.set()
+        searching.set()
         answer.wait(10)
         return []
 
     app = wizard(session=FULL, first=ModelStep, services=fake_services(called, find_models=slow))
     async with app.run_test(size=(120, 40)) as pilot:
-        while not asked.is_set():
+        while not searching.is_set():
             await pilot.pause()
         left = app.screen
         assert isinstance(left, ModelStep)

@@ -60,7 +60,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def words(app: WizardApp, selector: str) -> str:
     """What stands there; nothing as long as nothing does."""
-    return "\n".join(str(found.visual) for found in app.screen.query(selector).results(Words))
+    return "\n".join(str(widget.visual) for widget in app.screen.query(selector).results(Words))
 
 
 async def complete(pilot: Pilot[Any], begun: str) -> str:
@@ -177,14 +177,14 @@ async def test_an_output_that_windows_cannot_hold_is_one_sentence(
         (1231, "does not answer"),
     ],
 )
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("expected", [True, False])
 async def test_media_that_refuse_and_drives_that_vanish_lose_nothing(
-    wizard: Build, called: Called, code: int, says: str, told: bool
+    wizard: Build, called: Called, code: int, says: str, expected: bool
 ) -> None:
     async def convert(source: Path, output: Path, **_: Any) -> Any:
         error = windows_error(code, output)
         # The error of the core, and one that nobody there expected.
-        raise state_problem(error, output) if told else error
+        raise state_problem(error, output) if expected else error
 
     await refused(wizard, fake_services(called, convert=convert), says)
 

@@ -53,10 +53,10 @@ def test_the_original_answers_questions_where_that_is_asked_for() -> None:
 
 
 def test_the_questions_are_not_those_that_drift_is_measured_on(sample: Path) -> None:
-    asked = (sample.parent / "prompts.jsonl").read_text()
+    prompts = (sample.parent / "prompts.jsonl").read_text()
     talks = [turns[0]["content"] for turns in built_in_text().conversations]
     for question in (*QUESTIONS, *talks):
-        assert question not in asked
+        assert question not in prompts
         assert question not in GENERAL_PROMPTS
 
 
@@ -65,8 +65,8 @@ def test_the_built_in_text_needs_no_answers(sample: Path, tmp_path: Path) -> Non
     assert (text.source, text.sha256, text.passages) == ("built-in", "", ())
     assert {turns[-1]["role"] for turns in text.conversations} == {"assistant"}
     assert text.to_json()["further"] == []
-    asked = (sample.parent / "prompts.jsonl").read_text()
-    assert not [turn for talk in text.conversations for turn in talk if turn["content"] in asked]
+    prompts = (sample.parent / "prompts.jsonl").read_text()
+    assert not [turn for talk in text.conversations for turn in talk if turn["content"] in prompts]
     plan = plan_conversion(sample, tmp_path / "o", precision=ROW.key)
     assert plan.calibration == text
     assert not plan.answers
@@ -105,12 +105,12 @@ def test_plain_text_is_cut_into_passages(tmp_path: Path) -> None:
 
 def test_a_long_file_is_thinned_out_evenly(tmp_path: Path) -> None:
     lines = "\n".join(json.dumps({"prompt": f"question {n}"}) for n in range(1_000))
-    asked = [
+    questions = [
         turns[0]["content"] for turns in read_calibration(write(tmp_path, lines)).conversations
     ]
-    assert len(asked) == PASSAGES
-    assert asked[0] == "question 0"
-    assert int(asked[-1].split()[1]) > 980
+    assert len(questions) == PASSAGES
+    assert questions[0] == "question 0"
+    assert int(questions[-1].split()[1]) > 980
 
 
 @pytest.mark.parametrize(
@@ -325,9 +325,9 @@ def test_a_short_text_is_topped_up_and_a_long_one_cut(
     calibrator = ChatBackend(lambda event: None)
     calibrator.begin({**request, "passages": ["word " * 300]}, config)
     assert list(map(len, calibrator._rows(None))) == [300, 50, 50]
-    found = calibrator.document
-    assert found is not None
-    assert (found["tokens"], found["prompts"], found["added_tokens"]) == (300, 1, 100)
+    document = calibrator.document
+    assert document is not None
+    assert (document["tokens"], document["prompts"], document["added_tokens"]) == (300, 1, 100)
     assert "The text is short" in messages[-1]
     calibrator.begin({**request, "passages": ["word " * 300] * 4}, config)
     assert len(calibrator._rows(None)) == 2

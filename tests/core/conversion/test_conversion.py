@@ -241,7 +241,7 @@ def test_one_failed_precision_does_not_stop_the_others(
             sample,
             {key: tmp_path / key for key in ("int4", "int8", "fp32")},
             olive=fake(program),
-            on_done=lambda key, found: messages.append((key, "error" in found)),
+            on_done=lambda key, outcome: messages.append((key, "error" in outcome)),
         )
     )
     assert messages == [("int4", False), ("int8", True), ("fp32", False)]

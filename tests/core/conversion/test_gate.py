@@ -205,8 +205,8 @@ def test_packed_numbers_come_back(bits: int) -> None:
     numbers = np.random.default_rng(0).integers(0, 2**bits, size=(3, 16), dtype=np.uint8)
     share = 8 // bits
     packed = np.zeros((3, 16 // share), dtype=np.uint8)
-    for place in range(16):
-        packed[:, place // share] |= numbers[:, place] << np.uint8(bits * (place % share))
+    for column in range(16):
+        packed[:, column // share] |= numbers[:, column] << np.uint8(bits * (column % share))
     assert (unpacked(packed, bits) == numbers).all()
 
 

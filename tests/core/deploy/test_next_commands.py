@@ -38,9 +38,9 @@ def theirs(root: Path) -> ModelCache:
 def test_what_cannot_work_is_not_listed(
     tmp_path: Path, version: str | None, cache: str, lines: list[str]
 ) -> None:
-    place = theirs(tmp_path) if cache == "foundry" else private_cache()
+    folder = theirs(tmp_path) if cache == "foundry" else private_cache()
     now = private_cache().root if cache == "moved" else tmp_path
-    commands = usable(cli(version) if version is not None else None, "m", place, now)
+    commands = usable(cli(version) if version is not None else None, "m", folder, now)
     assert [" ".join(command.arguments[:2]) for command in commands] == lines
 
 

@@ -54,12 +54,12 @@ async def test_the_row_says_what_was_looked_at(monkeypatch: pytest.MonkeyPatch) 
         return {"providers": ["CPUExecutionProvider"]}
 
     monkeypatch.setattr(probes, "_ask_providers", providers)
-    for found, words in (
+    for devices, words in (
         (None, "CPU; accelerators of this system are not looked for"),
         ([], "CPU; no accelerator found"),
         (["NPU"], "CPU; found and not used: NPU"),
     ):
-        monkeypatch.setattr(probes, "accelerators", lambda found=found: found)
+        monkeypatch.setattr(probes, "accelerators", lambda devices=devices: devices)
         assert (await probes.look_at_providers()).found == words
 
 
@@ -149,9 +149,9 @@ def test_the_processor_has_its_makers_name(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_work_is_said(facts: dict[str, object], usable: bool, says: str) -> None:
-    found = describe_system(**facts)  # type: ignore[arg-type]
-    assert found.usable is usable
-    assert says in found.lacks and bool(found.lacks) is bool(says)
+    system = describe_system(**facts)  # type: ignore[arg-type]
+    assert system.usable is usable
+    assert says in system.lacks and bool(system.lacks) is bool(says)
 
 
 async def test_the_environment_step_says_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,7 @@ async def test_all_rows_and_the_order(own_home: Path) -> None:
         "pip install {Your build release path}/onnxruntime_genai-0.9.0.dev0-cp311-cp311-linux_x86_64.whl",
         "pip install onnx onnxruntime numpy",
     ]
-    assert all(found["available"] for found in document["precisions"].values())
+    assert all(precision["available"] for precision in document["precisions"].values())
 
 
 async def test_a_slow_row_does_not_hold_the_others() -> None:
@@ -233,8 +233,8 @@ async def test_foundry_commands_are_those_of_its_version(shim: Shim) -> None:
     ],
 )
 def test_versions_are_read_from_anything(text: str, version: str | None) -> None:
-    found = parse_version(text)
-    assert (found and Version(str(found))) == (version and Version(version))
+    parsed = parse_version(text)
+    assert (parsed and Version(str(parsed))) == (version and Version(version))
 
 
 @settings(deadline=None)

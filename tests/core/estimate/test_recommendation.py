@@ -64,10 +64,10 @@ def test_a_measured_size_takes_the_place_of_its_estimate() -> None:
 
 
 def test_one_measured_speed_compares_nothing_two_do() -> None:
-    one = figures("int8", decode_tps=900.0)
-    advice = recommend("fastest", ESTIMATES, one)
+    first = figures("int8", decode_tps=900.0)
+    advice = recommend("fastest", ESTIMATES, first)
     assert advice is not None and advice.basis == "estimate"
-    two = one | figures("int4-compact", decode_tps=700.0)
+    two = first | figures("int4-compact", decode_tps=700.0)
     advice = recommend("fastest", ESTIMATES, two)
     assert advice is not None
     assert (advice.precision, advice.basis) == ("int8", "measured")

@@ -185,9 +185,9 @@ def test_a_damaged_bundle_never_passes_for_another_one(bundle: Path) -> None:
 
 
 def entries_of_bytes(raw: bytes, beside: Path) -> dict[str, bytes]:
-    place = beside.with_name("whole.zip")
-    place.write_bytes(raw)
-    return entries_of(place)
+    bundle = beside.with_name("whole.zip")
+    bundle.write_bytes(raw)
+    return entries_of(bundle)
 
 
 def digested(content: dict[str, Any]) -> str:

@@ -80,7 +80,7 @@ def test_the_csharp_program_compiles_and_answers(tmp_path: Path) -> None:
         check=False,
     )
     assert made.returncode == 0, made.stdout + made.stderr
-    said = subprocess.run(
+    done = subprocess.run(
         ["mono", "chat.exe", "What", "is", "int4?"],
         cwd=tmp_path,
         capture_output=True,
@@ -88,7 +88,7 @@ def test_the_csharp_program_compiles_and_answers(tmp_path: Path) -> None:
         timeout=60,
         check=False,
     )
-    assert said.returncode == 0, said.stderr
-    model, messages, answer = said.stdout.split()[:2], said.stdout, said.stdout.splitlines()[-1]
+    assert done.returncode == 0, done.stderr
+    model, messages, answer = done.stdout.split()[:2], done.stdout, done.stdout.splitlines()[-1]
     assert model == ["model", "model"] and answer == "<1><2><3>"
     assert "role = user" in messages and "content = What is int4?" in messages

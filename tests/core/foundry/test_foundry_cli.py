@@ -112,7 +112,7 @@ async def test_a_command_that_hangs_is_ended_and_so_is_a_cancelled_one(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("message", "place"),
+    ("message", "folder"),
     [
         (
             "\U0001f4be Cache directory path: /home/a b/.foundry/cache/models",
@@ -124,9 +124,9 @@ async def test_a_command_that_hangs_is_ended_and_so_is_a_cancelled_one(tmp_path:
         ("none", None),
     ],
 )
-async def test_where_the_cache_is(tmp_path: Path, message: str, place: str | None) -> None:
+async def test_where_the_cache_is(tmp_path: Path, message: str, folder: str | None) -> None:
     location = await find_cache(fake(tmp_path / "bin", f"print({message!r})"))
-    assert (str(location) if location is not None else None) == place
+    assert (str(location) if location is not None else None) == folder
 
 
 async def test_the_cache_is_moved_and_put_back_also_after_a_second_move(tmp_path: Path) -> None:

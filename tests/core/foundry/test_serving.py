@@ -81,9 +81,9 @@ def test_a_service_that_dies_is_told_beside_its_one_document(own_artifact: Path)
         while not written.endswith("\n}\n"):
             written += verb.stdout.readline()
         os.kill(json.loads(written)["pid"], signal.SIGKILL)
-        rest, told = verb.communicate(timeout=60)
+        rest, errors = verb.communicate(timeout=60)
     assert (verb.returncode, rest) == (1, "")
-    assert "service ended by itself" in told
+    assert "service ended by itself" in errors
 
 
 @pytest.mark.real

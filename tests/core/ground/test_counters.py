@@ -27,33 +27,33 @@ def test_the_peak_of_linux_is_the_mark_of_the_kernel(tmp_path: Path) -> None:
     status = tmp_path / "status"
     status.write_text("Name:\tpython\nVmHWM:\t  204800 kB\nVmRSS:\t  71680 kB\n")
     # After exec ru_maxrss is still that of the parent.
-    found = peak_memory(
+    peak = peak_memory(
         platform="linux", status=status, max_resident=lambda _: 9_000_000, memory_info=lambda: NOW
     )
-    assert found == 200 * MIB
+    assert peak == 200 * MIB
 
 
 def test_the_peak_of_macos_is_in_bytes_and_not_what_is_held_now(tmp_path: Path) -> None:
-    found = peak_memory(
+    peak = peak_memory(
         platform="darwin",
         status=tmp_path / "none",
         max_resident=lambda children: 200 * MIB,
         memory_info=lambda: NOW,
     )
-    assert found == 200 * MIB
+    assert peak == 200 * MIB
     assert children_peak(platform="darwin", max_resident=lambda children: 300 * MIB) == 300 * MIB
     assert children_peak(platform="linux", max_resident=lambda children: 300 * 1024) == 300 * MIB
 
 
 def test_the_peak_of_windows_is_the_peak_working_set(tmp_path: Path) -> None:
     memory = SimpleNamespace(rss=70 * MIB, peak_wset=200 * MIB)
-    found = peak_memory(
+    peak = peak_memory(
         platform="win32",
         status=tmp_path / "none",
         max_resident=lambda _: 0,
         memory_info=lambda: memory,
     )
-    assert found == 200 * MIB
+    assert peak == 200 * MIB
 
 
 def test_a_second_precision_begins_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,11 +109,11 @@ def test_windows_notices_sleep() -> None:
 
 def test_windows_that_was_awake_slept_for_less_than_a_tick() -> None:
     kernel = Kernel()
-    found = WindowsClocks(kernel)
-    start = found.whole() - found.awake()
+    clocks = WindowsClocks(kernel)
+    start = clocks.whole() - clocks.awake()
     kernel.awake += 3_600
-    assert abs(found.whole() - found.awake() - start) < SLEPT_SECONDS / 10
-    assert ctypes.c_uint64(int(kernel.awake * 1e7)).value / 1e7 == found.awake()
+    assert abs(clocks.whole() - clocks.awake() - start) < SLEPT_SECONDS / 10
+    assert ctypes.c_uint64(int(kernel.awake * 1e7)).value / 1e7 == clocks.awake()
 
 
 def test_macos_reads_uptime_raw_beside_its_monotonic_clock() -> None:

@@ -58,8 +58,8 @@ def test_a_name_for_every_system(name: str, problem: str | None) -> None:
     ],
 )
 def test_a_windows_path(path: str, says: str | None) -> None:
-    found = path_problem(PureWindowsPath(path), platform="win32", depth=130, long_paths=False)
-    assert (found is None) if says is None else (says in str(found))
+    problem = path_problem(PureWindowsPath(path), platform="win32", depth=130, long_paths=False)
+    assert (problem is None) if says is None else (says in str(problem))
 
 
 def test_long_paths_may_be_switched_on() -> None:
@@ -130,9 +130,11 @@ def test_a_bundle_with_a_device_in_it_is_told(
     # As another program would write it.
     monkeypatch.setattr(bundle_zip, "check_names", lambda names: None)
     write_bundle(artifact(tmp_path / "theirs", "nul.x"), tmp_path / "theirs.zip")
-    told = verify_bundle(tmp_path / "theirs.zip")
-    assert not told["ok"]
-    assert any("model/nul.x: the name is the name of a device" in row for row in told["problems"])
+    verdict = verify_bundle(tmp_path / "theirs.zip")
+    assert not verdict["ok"]
+    assert any(
+        "model/nul.x: the name is the name of a device" in row for row in verdict["problems"]
+    )
     assert names_problem(["a/b", "A/b"]) is not None
     assert names_problem(["a/b", "a/c"]) is None
 
@@ -159,8 +161,8 @@ def test_a_source_in_another_spelling_is_the_source(
 def test_media_that_refuse_and_drives_that_vanish_are_one_sentence(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = tmp_path / "kept"
-    kept.write_text("kept")
+    earlier = tmp_path / "kept"
+    earlier.write_text("kept")
     mkdir = Path.mkdir
 
     def refused(self: Path, *args: object, **options: object) -> None:

@@ -104,8 +104,8 @@ def test_memory_that_a_child_gave_back_before_the_first_sample_is_seen(
     assert memory.take() < 150 * MIB
     assert 200 * MIB < memory.peak < 300 * MIB
     (child,) = child_pids(holder.pid)
-    found = read_resident(child)
-    assert found is not None and found.highest > 200 * MIB > found.now
+    resident = read_resident(child)
+    assert resident is not None and resident.highest > 200 * MIB > resident.now
 
 
 async def test_it_samples_beside_the_event_loop_until_it_is_stopped() -> None:

@@ -37,11 +37,11 @@ def test_counters_and_cooling_devices_are_read(tmp_path: Path) -> None:
             "class__thermal__cooling_device2__cur_state": "nothing",
         },
     )
-    found = read_throttling(tmp_path)
-    assert found == Throttling(
+    throttling = read_throttling(tmp_path)
+    assert throttling == Throttling(
         {"cpu0/core": 3, "cpu0/package": 4}, {"cpu0/core": 120}, {"cooling_device0": 2}
     )
-    assert found.known and not read_throttling(tmp_path / "none").known
+    assert throttling.known and not read_throttling(tmp_path / "none").known
 
 
 def test_the_clock_is_that_of_the_fastest_core(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ EVERYTHING = st.text(st.characters(), max_size=200)
 
 def obeyed(text: str) -> list[str]:
     """Characters that a terminal could obey or that reorder what is read."""
-    kept = "\n\t"
-    bad = [c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in kept]
+    allowed = "\n\t"
+    bad = [c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in allowed]
     bidi = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
     return bad + [
         c for c in text if c in bidi or c in "\u2028\u2029" or 0xE0000 <= ord(c) < 0xE0080

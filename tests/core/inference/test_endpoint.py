@@ -48,7 +48,7 @@ async def test_an_answer_streams_with_the_servers_counts(script: Script) -> None
     stats = document["stats"]
     assert (stats["prompt_tokens"], stats["new_tokens"], stats["counted_by"]) == (7, 5, "server")
     assert stats["ttft_s"] > 0
-    request = script.asked[0]
+    request = script.requests[0]
     assert (request["model"], request["max_tokens"], request["temperature"]) == ("one", 20, 0)
 
 
@@ -67,7 +67,7 @@ async def test_without_a_believable_usage_the_pieces_are_counted_and_said_so(
     stats = reply(await listen(script.url, temperature=0.5, seed=4))["stats"]
     assert (stats["new_tokens"], stats["counted_by"]) == (3, "chunks")
     assert "prompt_tokens" not in stats
-    assert (script.asked[0]["temperature"], script.asked[0]["seed"]) == (0.5, 4)
+    assert (script.requests[0]["temperature"], script.requests[0]["seed"]) == (0.5, 4)
 
 
 def test_what_comes_in_one_portion_says_nothing_about_the_decode_rate() -> None:
@@ -100,7 +100,7 @@ async def test_the_model_is_chosen_or_asked_for(script: Script) -> None:
         await listen(script.url)
     assert "one, two" in caught.value.hint
     await listen(script.url + "#two")
-    assert script.asked[0]["model"] == "two"
+    assert script.requests[0]["model"] == "two"
     with pytest.raises(InputRefused, match="'three'"):
         await listen(script.url + "#three")
 
@@ -192,7 +192,7 @@ async def test_broken_servers_are_one_sentence(script: Script, name: str) -> Non
     assert caught.value.hint
     assert "\n" not in str(caught.value)
     # One question, or one look at the models; a refusal is not repeated.
-    assert len(script.asked) <= 1
+    assert len(script.requests) <= 1
 
 
 async def test_an_answer_that_never_ends_is_cut_at_the_limit(script: Script) -> None:
@@ -219,7 +219,7 @@ async def test_a_busy_server_is_asked_again(
     script.statuses, script.more_headers = list(statuses), headers
     events = await listen(script.url)
     assert reply(events)["text"] == "at last"
-    assert len(script.asked) == came
+    assert len(script.requests) == came
     waits = [e.label for e in events if isinstance(e, Stage) and e.name == "wait"]
     assert len(waits) == len(statuses)
     assert waits[0].startswith("The server is busy; asking again in ")
@@ -229,7 +229,7 @@ async def test_a_server_that_stays_busy_is_left_alone(script: Script) -> None:
     script.status, script.more_headers = 429, {"Retry-After": "0.01"}
     with pytest.raises(InputRefused, match="too busy: it answers 429 3 times"):
         await listen(script.url)
-    assert len(script.asked) == 3
+    assert len(script.requests) == 3
 
 
 async def test_the_history_lives_on_after_a_fault(script: Script) -> None:

@@ -87,10 +87,10 @@ async def _seen(engine: Engine, ids: list[int], search: Any = GREEDY) -> tuple[A
     tokens, _ = await _asked(engine, ids, search)
     places = []
     for spoken in (tokens[:3], []):
-        found = await engine.call(
+        document = await engine.call(
             jobs_engine.ALTERNATIVES({"ids": ids, "tokens": spoken, "count": 100})
         )
-        places.append([(one["id"], one["probability"]) for one in found["alternatives"]])
+        places.append([(token["id"], token["probability"]) for token in document["alternatives"]])
     return tokens, *places
 
 
@@ -153,15 +153,17 @@ async def test_the_likeliest_token_of_each_place_is_the_one_a_greedy_answer_took
         tokens, _ = await _asked(engine, ids)
 
         async def places(who: Engine) -> list[Any]:
-            asked = [tokens[:place] for place in (0, 5, 11, 1)]
+            beginnings = [tokens[:index] for index in (0, 5, 11, 1)]
             return [
-                await who.call(jobs_engine.ALTERNATIVES({"ids": ids, "tokens": said, "count": 9}))
-                for said in asked
+                await who.call(
+                    jobs_engine.ALTERNATIVES({"ids": ids, "tokens": beginning, "count": 9})
+                )
+                for beginning in beginnings
             ]
 
         seen = await places(engine)
-        likeliest = [found["alternatives"][0]["id"] for found in seen]
-        assert likeliest == [tokens[place] for place in (0, 5, 11, 1)]
+        likeliest = [document["alternatives"][0]["id"] for document in seen]
+        assert likeliest == [tokens[index] for index in (0, 5, 11, 1)]
         await _asked(engine, ids[: len(ids) // 2])
         assert await places(engine) == await places(other) == seen
 
@@ -179,8 +181,8 @@ async def test_what_happens_between_two_questions_changes_no_answer(
         base = (await used.render(question))["ids"]
         tokens, _ = await _asked(used, base[:150], penalty)
         turn = [*base[:150], *tokens, *base[5:40]]
-        said, reused = await _asked(used, turn, penalty)
-        assert (said, 128) == ((await _asked(new, turn, penalty))[0], reused)
+        answer, reused = await _asked(used, turn, penalty)
+        assert (answer, 128) == ((await _asked(new, turn, penalty))[0], reused)
 
         form = {"regex": "[a-z ]{5,40}", "greedy": True, "max_tokens": 12}
         held = await used.answer(question, **form)

@@ -60,7 +60,7 @@ def network_of(decoder: Any, head: Any) -> Any:
 def test_each_matrix_is_rounded_on_what_the_original_hands_it() -> None:
     torch.manual_seed(0)
     decoder, rows = decoder_of_two_layers(), [[3, 1, 4, 1, 5], [9, 2, 6, 5], [3, 5, 8]]
-    taken: list[tuple[Any, Any]] = []
+    samples: list[tuple[Any, Any]] = []
     rounded: list[Any] = []
     original = copy.deepcopy(decoder)
 
@@ -70,7 +70,7 @@ def test_each_matrix_is_rounded_on_what_the_original_hands_it() -> None:
 
     def take(matrix: Any, given: tuple[Any, ...], made: Any) -> None:
         assert matrix not in rounded
-        taken.append((matrix, given[0]))
+        samples.append((matrix, given[0]))
 
     states = round_in_one_pass(
         network_of(decoder, torch.nn.Linear(WIDTH, 20)),
@@ -80,11 +80,11 @@ def test_each_matrix_is_rounded_on_what_the_original_hands_it() -> None:
     )
     wanted = [getattr(layer, n) for layer in decoder.layers for n in ("query", "key", "output")]
     assert rounded == wanted
-    assert [matrix for matrix, _ in taken] == wanted
+    assert [matrix for matrix, _ in samples] == wanted
     # The sum of inputs is computed once for matrices of one input: they must get the very same one.
-    assert taken[0][1] is taken[1][1]
-    assert taken[0][1] is not taken[2][1]
-    assert all(len(given) == 12 for _, given in taken)
+    assert samples[0][1] is samples[1][1]
+    assert samples[0][1] is not samples[2][1]
+    assert all(len(given) == 12 for _, given in samples)
     # A few tokens to see which matrices have one input, and the text.
     assert decoder.shapes == [(1, 2), (3, 5)]
     seen: list[list[Any]] = []
@@ -98,7 +98,7 @@ def test_each_matrix_is_rounded_on_what_the_original_hands_it() -> None:
         alone = [
             original(torch.tensor([row]), use_cache=False).last_hidden_state[0] for row in rows
         ]
-    for (_, given), expected in zip(taken, seen, strict=True):
+    for (_, given), expected in zip(samples, seen, strict=True):
         assert torch.allclose(torch.cat(expected), given, atol=1e-5)
     assert torch.allclose(torch.cat(alone), states, atol=1e-5)
 

@@ -25,7 +25,7 @@ print(json.dumps([len(reads), models._class_to_module, sorted(models._object_mis
 @pytest.mark.real
 @pytest.mark.slow
 def test_the_files_are_read_once_and_every_class_is_where_it_was() -> None:
-    found = []
+    outputs = []
     for installed in ([], ["installed"]):
         done = subprocess.run(
             [sys.executable, "-P", "-c", LOAD, *installed],
@@ -35,7 +35,7 @@ def test_the_files_are_read_once_and_every_class_is_where_it_was() -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        found.append(json.loads(done.stdout.splitlines()[-1]))
-    (reads, *plain), (reads_installed, *adjusted) = found
+        outputs.append(json.loads(done.stdout.splitlines()[-1]))
+    (reads, *plain), (reads_installed, *adjusted) = outputs
     assert adjusted == plain
     assert reads_installed < reads / 10

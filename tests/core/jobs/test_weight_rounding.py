@@ -142,11 +142,11 @@ def test_matrices_of_one_input_share_its_sums_and_are_rounded_as_each_alone() ->
         round_together(module)
     round_together(together[0])
     round_together(together[1])
-    for one, other in zip(together, alone, strict=True):
-        assert (one.weight - other.weight).abs().max() < 1e-4 or torch.isclose(
-            one.weight, other.weight, atol=1e-4
+    for joint, separate in zip(together, alone, strict=True):
+        assert (joint.weight - separate.weight).abs().max() < 1e-4 or torch.isclose(
+            joint.weight, separate.weight, atol=1e-4
         ).float().mean() > 0.97
-        assert one.quant_info.scales.shape == (one.out_features, 2)
+        assert joint.quant_info.scales.shape == (joint.out_features, 2)
 
 
 @pytest.mark.parametrize("columns", [64, 600])

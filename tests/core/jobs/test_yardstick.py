@@ -169,8 +169,8 @@ def test_missing_tensors_are_found_by_name_whatever_is_logged(
     tiny().save_pretrained(tmp_path)
     save_tokenizer(tmp_path)
     path = tmp_path / "model.safetensors"
-    kept = {key: value for key, value in load_file(path).items() if not key.endswith(pattern)}
-    save_file(kept, path, metadata={"format": "pt"})
+    remaining = {key: value for key, value in load_file(path).items() if not key.endswith(pattern)}
+    save_file(remaining, path, metadata={"format": "pt"})
     with pytest.raises(ModelRefused, match=f"The weights lack .*{name}"):
         load_original(tmp_path, None)
 

@@ -227,16 +227,16 @@ async def test_a_server_is_measured_in_words_and_memory_is_absent(script: Script
         assert case["latency_s"]["p95"] >= case["latency_s"]["p50"] > 0
     assert {"ttft_s", "prefill_tps"} <= {e.name for e in events if isinstance(e, Measured)}
     # 2 to learn the words, then (1 warm-up + 2) for each length; no beginning is used twice.
-    beginnings = [asked["messages"][0]["content"].split(":")[0] for asked in script.asked]
+    beginnings = [request["messages"][0]["content"].split(":")[0] for request in script.requests]
     assert len(beginnings) == len(set(beginnings)) == 2 + 3 * 2
-    assert all(asked["temperature"] == 0 for asked in script.asked)
+    assert all(request["temperature"] == 0 for request in script.requests)
     assert any("measured from outside" in note for note in document["notes"])
 
 
 async def test_another_run_begins_its_prompts_differently(script: Script) -> None:
     for _ in range(2):
         await benchmark([script.url], lengths=(20,), new_tokens=2, repeats=1)
-    prompts = [entry["messages"][0]["content"] for entry in script.asked]
+    prompts = [entry["messages"][0]["content"] for entry in script.requests]
     assert len(prompts) == len(set(prompts))
 
 
@@ -389,16 +389,16 @@ async def test_the_overhead_of_foundrys_service_is_stated(artifact: Callable[[st
     assert service["endpoint"].startswith("http://127.0.0.1:")
     (overhead_row,) = document["overhead"]
     assert overhead_row["service"] == "Foundry Local"
-    for case, one, other in zip(
+    for case, bare, served in zip(
         overhead_row["cases"], direct["cases"], service["cases"], strict=True
     ):
         # The same prompt, counted by both; the same greedy answer.
-        assert case["prompt_tokens"] == one["prompt_tokens"] == other["prompt_tokens"]
+        assert case["prompt_tokens"] == bare["prompt_tokens"] == served["prompt_tokens"]
         assert case["same_answers"] == case["pairs"] == 3
-        assert one["new_tokens"] == other["new_tokens"]
-        assert other["counted_by"] == "server"
+        assert bare["new_tokens"] == served["new_tokens"]
+        assert served["counted_by"] == "server"
         for name, of in (("ttft_added_s", "ttft_s"), ("total_ratio", "total_s")):
-            a, b = (side[of]["samples"] for side in (one, other))
+            a, b = (side[of]["samples"] for side in (bare, served))
             calculated = [y - x if "added" in name else y / x for x, y in zip(a, b, strict=True)]
             assert case[name]["samples"] == pytest.approx(calculated)
         assert "Through Foundry Local, at" in case["summary"]

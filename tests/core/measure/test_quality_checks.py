@@ -31,8 +31,8 @@ MB = 2**20
 
 
 def recorded(text: str, finish: str = "stop", **prompt: Any) -> Recorded:
-    asked = read_prompt({"prompt": "?", **prompt})
-    return Recorded(prompt=asked, answer={"text": text, "finish_reason": finish})
+    parsed = read_prompt({"prompt": "?", **prompt})
+    return Recorded(prompt=parsed, answer={"text": text, "finish_reason": finish})
 
 
 def test_domain_answers_pass_at_the_share_and_fail_below() -> None:
@@ -242,8 +242,8 @@ def test_the_words_of_drift_mind_the_interval(
 ) -> None:
     words_said, far = describe_drift(drift)
     assert words_said.startswith(words), words_said
-    found, sure = closeness(drift)
-    assert found == level
+    grade, sure = closeness(drift)
+    assert grade == level
     assert far is (level == "far")
     assert ("140 tokens are too few" in words_said) is not sure
     assert f"({100 * drift['top1_interval'][0]:.1f} to" in words_said

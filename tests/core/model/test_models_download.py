@@ -28,7 +28,7 @@ class Hub(ThreadingHTTPServer):
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.break_after: int | None = None
         self.stalled, self.resumed = threading.Event(), threading.Event()
         self.status = 200
@@ -54,7 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
-        self.server.asked.append(f"{self.command} {self.path} {self.headers.get('Range', '')}")
+        self.server.requests.append(f"{self.command} {self.path} {self.headers.get('Range', '')}")
         if self.server.status != 200:
             reason = {401: "RepoNotFound", 403: "GatedRepo"}[self.server.status]
             self._json({"error": "no"}, self.server.status, X_Error_Code=reason)
@@ -140,10 +140,10 @@ async def test_download_fetches_what_a_conversion_reads(hub: Hub) -> None:
     assert [event.name for event in events if isinstance(event, Stage)] == ["reach", "download"]
     assert all(event.unit == "B" for event in events if isinstance(event, Progress))
     # A second time nothing is fetched again.
-    hub.asked.clear()
+    hub.requests.clear()
     again = await download_model("me/tiny", agreed=True)
     assert again["downloaded_bytes"] == 0
-    assert not [line for line in hub.asked if "GET" in line and "/resolve/" in line]
+    assert not [line for line in hub.requests if "GET" in line and "/resolve/" in line]
 
 
 @pytest.mark.slow
@@ -171,12 +171,12 @@ async def test_an_interrupted_download_goes_on(hub: Hub) -> None:
     await asyncio.gather(first, return_exceptions=True)
     hub.resumed.set()
     hub.break_after = None
-    hub.asked.clear()
+    hub.requests.clear()
     downloaded = await download_model("me/tiny", agreed=True, resume_from=10_000)
     whole = (hub.folder / "model.safetensors").read_bytes()
     assert (Path(downloaded["path"]) / "model.safetensors").read_bytes() == whole
-    (asked,) = [n for n in hub.asked if n.startswith("GET") and "model.safetensors" in n]
-    assert "bytes=" in asked
+    (request,) = [n for n in hub.requests if n.startswith("GET") and "model.safetensors" in n]
+    assert "bytes=" in request
 
 
 @pytest.mark.slow
@@ -190,7 +190,7 @@ async def test_what_arrives_must_be_what_was_announced(hub: Hub) -> None:
 async def test_nothing_without_a_yes(hub: Hub) -> None:
     with pytest.raises(UsageError, match="would be downloaded"):
         await download_model("me/tiny", agreed=False)
-    assert hub.asked == []
+    assert hub.requests == []
     assert resolve_hub_id("me/tiny") is None
 
 
@@ -199,7 +199,7 @@ async def test_offline_is_an_instant_answer(hub: Hub, monkeypatch: pytest.Monkey
     assert is_offline()
     with pytest.raises(InputRefused, match="HF_HUB_OFFLINE"):
         await download_model("me/tiny", agreed=True)
-    assert hub.asked == []
+    assert hub.requests == []
 
 
 async def test_no_network_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +217,7 @@ async def test_a_foreign_kind_is_refused_before_its_weights(hub: Hub) -> None:
     (hub.folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelRefused, match="already quantised"):
         await download_model("me/tiny", agreed=True)
-    assert not [line for line in hub.asked if line.startswith("GET") and "safetensors" in line]
+    assert not [line for line in hub.requests if line.startswith("GET") and "safetensors" in line]
 
 
 @pytest.mark.slow
@@ -238,4 +238,4 @@ async def test_the_hub_says_no(hub: Hub, status: int, words: str) -> None:
 async def test_a_hostile_id_is_no_id(hub: Hub) -> None:
     with pytest.raises(UsageError):
         await download_model("../../etc", agreed=True)
-    assert hub.asked == []
+    assert hub.requests == []

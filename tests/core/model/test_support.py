@@ -261,6 +261,6 @@ def test_a_row_refused_for_its_rope_says_nothing_of_head_sizes() -> None:
         for row in ropes
     }
     assert "refused" in {result["status"] for result in made.values()}
-    found = summarise(made)["architectures"]["Gemma3ForCausalLM"]
-    assert found["head size"] == {"64": "right"}
-    assert found["rope"]["longrope"] == "refused"
+    architecture = summarise(made)["architectures"]["Gemma3ForCausalLM"]
+    assert architecture["head size"] == {"64": "right"}
+    assert architecture["rope"]["longrope"] == "refused"

@@ -29,8 +29,8 @@ NEAREST = INT4.nearest
 @pytest.mark.parametrize("precision", FORMS, ids=lambda row: f"{row.key}-{row.calibrated}")
 def test_a_rows_own_configuration_is_what_its_row_expects(precision: Precision) -> None:
     wanted = {k: v for k, v in precision.expected.items() if k != "dtype" and v}
-    found = expected_of(run_config(SOURCE, precision))
-    assert found.items() <= wanted.items() if options_for(precision, tied=True) else not found
+    options = expected_of(run_config(SOURCE, precision))
+    assert options.items() <= wanted.items() if options_for(precision, tied=True) else not options
 
 
 def test_only_quantised_rows_have_options_and_only_tied_models_an_embedding() -> None:

@@ -79,14 +79,14 @@ Anonymous:             4 kB
 def test_a_recorded_description_is_read(weights: Path, tmp_path: Path) -> None:
     described = tmp_path / "smaps"
     described.write_text(RECORDED.format(file=weights))
-    asked: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
 
     def advise(address: int, size: int) -> bool:
-        asked.append((address, size))
+        calls.append((address, size))
         return True
 
     released = release_mapped([weights], platform="linux", smaps=described, advise=advise)
-    assert asked == [(0x7F00000000, 0x40000)]
+    assert calls == [(0x7F00000000, 0x40000)]
     assert released == 128 * 1024
     refused = release_mapped(
         [weights], platform="linux", smaps=described, advise=lambda _address, _size: False

@@ -137,12 +137,12 @@ def test_read_only_and_deep_trees_go(tmp_path: Path) -> None:
 
 
 def test_a_lock_is_one_and_is_free_after_its_owner(tmp_path: Path) -> None:
-    place = tmp_path / "lock"
-    lock = try_lock(place, note="pid 7")
-    assert lock is not None and try_lock(place) is None
-    assert place.read_text() == "pid 7"
+    path = tmp_path / "lock"
+    lock = try_lock(path, note="pid 7")
+    assert lock is not None and try_lock(path) is None
+    assert path.read_text() == "pid 7"
     lock.release(unlink=True)
-    assert not place.exists()
+    assert not path.exists()
 
 
 def test_counters_count() -> None:

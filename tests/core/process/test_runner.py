@@ -341,5 +341,5 @@ def test_no_library_setting_of_the_user_reaches_a_child(network: bool) -> None:
     places = {"HF_HOME": "/h", "HOME": "/home/x", "OMP_NUM_THREADS": "1", "FIRSTLIGHT_HOME": "/f"}
     environment = child_environment(NASTY | places, network=network)
     assert places.items() <= environment.items()
-    told = {name for name in NASTY if name in environment and environment[name] == NASTY[name]}
-    assert not {name for name in told if not (network and name.startswith("HF_"))}
+    inherited = {name for name in NASTY if name in environment and environment[name] == NASTY[name]}
+    assert not {name for name in inherited if not (network and name.startswith("HF_"))}

@@ -50,9 +50,11 @@ class Kernel:
 
     def SetInformationJobObject(self, job: int, kind: int, limits: Any, size: int) -> int:
         assert (kind, size) == (9, ctypes.sizeof(JobLimits))
-        told = limits._obj
+        job_limits = limits._obj
         self.jobs[job].update(
-            flags=told.basic.flags, time=told.basic.process_time, memory=told.process_memory
+            flags=job_limits.basic.flags,
+            time=job_limits.basic.process_time,
+            memory=job_limits.process_memory,
         )
         return 1
 

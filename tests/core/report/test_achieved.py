@@ -26,7 +26,7 @@ CONVERTED = {"source": "/m", "artifacts": (made("int4")[2],), "artifact": artifa
 
 
 def test_an_empty_session_achieved_nothing() -> None:
-    assert {one.outcome for one in lines().values()} == {"skipped"}
+    assert {line.outcome for line in lines().values()} == {"skipped"}
 
 
 def test_validated_needs_the_drift() -> None:

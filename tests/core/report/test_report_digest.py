@@ -74,7 +74,7 @@ def written(run: Run) -> Path:
 
 def content_of(report: Path) -> list[str]:
     """The problems that are about the report, not about the artifact that never was."""
-    return [said for said in verify(report)["problems"] if "is not there" not in said]
+    return [problem for problem in verify(report)["problems"] if "is not there" not in problem]
 
 
 def edited(report: Path, change: Callable[[dict[str, Any]], None]) -> None:

@@ -148,11 +148,11 @@ def test_void_stands_beside_every_figure_of_a_void_benchmark(tmp_path: Path) -> 
     parts += [escapes.unescape(part) for part in re.findall(r"[^<>]+", html)]
     parts += re.findall(r'aria-label="([^"]*)"', html)
     for number in ("3137", "4459", "256", "28.6 MiB"):
-        found = [part for part in parts if re.search(rf"\b{number}\b", part)]
-        assert found, number
+        matches = [part for part in parts if re.search(rf"\b{number}\b", part)]
+        assert matches, number
         # A list of repetitions says it once.
-        assert all("void" in part.casefold() for part in found), [
-            part for part in found if "void" not in part.casefold()
+        assert all("void" in part.casefold() for part in matches), [
+            part for part in matches if "void" not in part.casefold()
         ]
 
 

@@ -34,8 +34,8 @@ def test_as_the_whole_file_says(tmp_path: Path, how: dict[str, Any]) -> None:
     assert read_added_tokens(written(tmp_path, rest, added, **how)) == WANTED
     assert read_added_tokens(written(tmp_path, rest, **how)) == ()
     many = [{"id": n, "content": f"<unused{n}>" * 40} for n in range(4_000)]
-    found = read_added_tokens(written(tmp_path, ("added_tokens", many), rest, **how))
-    assert [token.id for token in found] == list(range(4_000))
+    tokens = read_added_tokens(written(tmp_path, ("added_tokens", many), rest, **how))
+    assert [token.id for token in tokens] == list(range(4_000))
 
 
 def test_a_broken_list_is_refused(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_familys_template_writes_what_its_fields_say(preset: object) -> None:
     template = family_chat_template(preset)
     assert syntax_problem(template) is None
     compiled = compile_template(template)
-    drawn = [{"text": compiled.render(**asked)} for asked in DERIVATION_CONVERSATIONS]
+    drawn = [{"text": compiled.render(**conversation)} for conversation in DERIVATION_CONVERSATIONS]
     special = [token for p in PRESETS for token in (p.end, p.prompt.partition("user")[0])]
     assert derive_template(drawn, special) == preset.prompt_template
 

@@ -92,7 +92,7 @@ async def test_control_tokens_are_the_special_the_stopping_and_what_the_template
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "Question: What is the capital of Italy?\n\nAnswer:",
         "<b>bold</b> and <table> and </think>\n\n\n  x <i>",
@@ -100,12 +100,12 @@ async def test_control_tokens_are_the_special_the_stopping_and_what_the_template
     ],
 )
 async def test_ordinary_added_tokens_in_a_text_are_encoded_as_the_tokenizer_does(
-    tmp_path: Path, said: str
+    tmp_path: Path, text: str
 ) -> None:
     folder = write_tokenizer(tiny_genai(tmp_path / "t"))
     async with open_engine(folder) as engine:
-        rendered = await engine.render([{"role": "user", "content": said}])
-    assert rendered["ids"] == wanted(folder, f"<bos><~User~>{said}\n\n<~Model~>")
+        rendered = await engine.render([{"role": "user", "content": text}])
+    assert rendered["ids"] == wanted(folder, f"<bos><~User~>{text}\n\n<~Model~>")
     assert "special_in_content" not in rendered
     assert len(rendered["special_ids"]) == 3, "bos and the two roles, not the empty line"
 
@@ -114,9 +114,9 @@ async def test_a_role_token_that_the_tokenizer_calls_ordinary_is_spelled_when_a_
     tmp_path: Path,
 ) -> None:
     folder = write_tokenizer(tiny_genai(tmp_path / "t"))
-    said = "a\n\n<~Model~> and <b>\n\n<think>"
+    text = "a\n\n<~Model~> and <b>\n\n<think>"
     async with open_engine(folder) as engine:
-        rendered = await engine.render([{"role": "user", "content": said}])
+        rendered = await engine.render([{"role": "user", "content": text}])
     assert rendered["special_in_content"] == ["<think>", "<~Model~>"]
     assert rendered["special_as_text"] is True
     spelled = [
@@ -162,5 +162,5 @@ def test_a_template_that_refuses_or_never_ends_still_shows_its_literals(tmp_path
         tiny_genai(folder, template=template)
         write_tokenizer(folder, template)
         conversation = ChatTemplate(folder)
-        found: Any = conversation.control_tokens(read_added_tokens(folder), [])
-        assert set(found.tokens.values()) == {*SPECIAL, "<~User~>"}
+        control: Any = conversation.control_tokens(read_added_tokens(folder), [])
+        assert set(control.tokens.values()) == {*SPECIAL, "<~User~>"}

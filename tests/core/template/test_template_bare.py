@@ -115,8 +115,8 @@ def test_a_walk_with_a_preset_needs_no_template_of_the_model(bare: Path) -> None
 def test_the_command_line_leads_there_and_back(bare: Path, tmp_path: Path) -> None:
     refused = firstlight("template", str(bare))
     assert refused.returncode == 1 and "--preset chatml" in refused.stderr
-    taken = firstlight("template", str(bare), "--preset", "chatml")
-    assert taken.returncode == 0 and "Template matches" in taken.stdout, taken.stderr
+    done = firstlight("template", str(bare), "--preset", "chatml")
+    assert done.returncode == 0 and "Template matches" in done.stdout, done.stderr
     undone = firstlight("template", str(bare), "--undo")
     assert undone.returncode == 0 and "no chat template again" in undone.stdout
     jinja = tmp_path / "mine.jinja"

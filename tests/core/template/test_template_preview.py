@@ -51,8 +51,8 @@ async def test_tokens_are_the_tokenizers_own(tmp_path: Path) -> None:
     assert text is not None and rows["question"]["text"] == text
     assert [token["id"] for token in rows["question"]["tokens"]] == encode(CHATML, text)
     assert rows["question"]["tokens"][0] == {"id": 256, "text": CHATML.special[0], "special": True}
-    one, other = (len(rows[key]["tokens"]) for key in ("chat-template", "question"))
-    assert one == other + 1, "the course's template lacks one newline"
+    by_template, by_question = (len(rows[key]["tokens"]) for key in ("chat-template", "question"))
+    assert by_template == by_question + 1, "the course's template lacks one newline"
 
 
 async def test_an_unusable_template_still_shows_the_chat_template(tmp_path: Path) -> None:

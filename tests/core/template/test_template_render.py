@@ -52,12 +52,12 @@ def folder(tmp_path: Path) -> Path:
 )
 async def test_a_hostile_template_is_an_error_in_the_sandbox(folder: Path, template: str) -> None:
     try:
-        found = (await render("jinja", folder, ONE, template=template, cpu_seconds=1))["renders"][0]
+        row = (await render("jinja", folder, ONE, template=template, cpu_seconds=1))["renders"][0]
     except TemplateRefused as error:
         assert "template" in str(error).lower()
     else:
-        assert "error" in found or found["text"].strip() == ""
-        assert "root:" not in json.dumps(found)
+        assert "error" in row or row["text"].strip() == ""
+        assert "root:" not in json.dumps(row)
 
 
 @pytest.mark.real
@@ -87,8 +87,8 @@ async def test_a_syntax_error_names_its_line(folder: Path, template: str, messag
 async def test_the_sandbox_renders_what_the_families_define(tmp_path: Path) -> None:
     for family in FAMILIES:
         own = write_family(tmp_path / family.key, family)
-        found = (await render("jinja", own, ONE))["renders"][0]
-        assert found["text"] == family.render(ONE[0]["messages"], True)  # type: ignore[arg-type]
+        row = (await render("jinja", own, ONE))["renders"][0]
+        assert row["text"] == family.render(ONE[0]["messages"], True)  # type: ignore[arg-type]
 
 
 async def test_nothing_that_runs_is_copied(tmp_path: Path, folder: Path) -> None:
@@ -200,7 +200,7 @@ def test_no_rendering_breaks_the_cutter(renders: list[dict[str, str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "said"),
+    ("template", "reason"),
     [
         ("{{ 'fixed' }}", "drops the user's text"),
         ("{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}", "repeats"),
@@ -208,12 +208,12 @@ def test_no_rendering_breaks_the_cutter(renders: list[dict[str, str]]) -> None:
     ],
 )
 async def test_a_template_that_loses_the_text_is_refused(
-    folder: Path, template: str, said: str
+    folder: Path, template: str, reason: str
 ) -> None:
     from firstlight_core.template.parity import derive_prompt_template
 
     (folder / "chat_template.jinja").write_text(template)
-    with pytest.raises(TemplateRefused, match=said):
+    with pytest.raises(TemplateRefused, match=reason):
         await derive_prompt_template(folder)
 
 

@@ -53,8 +53,8 @@ def hashes_hold(folder: Path) -> bool:
     ],
 )
 def test_model_config_becomes_search(config: dict[str, Any], search: tuple[Any, ...]) -> None:
-    found = search_values(config)
-    assert (found["max_length"], found["temperature"], found["do_sample"]) == search
+    values = search_values(config)
+    assert (values["max_length"], values["temperature"], values["do_sample"]) == search
 
 
 @pytest.mark.parametrize("length", [2048, 199_999])

@@ -55,9 +55,9 @@ def test_the_runtime_cannot_be_given_them_and_that_is_said() -> None:
 def test_shapes_follow_the_template() -> None:
     assert [shape.key for shape in check_shapes()][-2:] == ["blank-lines", "no-break-space"]
     assert check_shapes((), ["tools"])[-1].to_json()["tools"]
-    asked = variable_shapes(["enable_thinking", "documents"], TRIED)
-    assert [shape.key for shape in asked] == ["enable_thinking=false", "enable_thinking=true"]
-    assert asked[0].to_json()["variables"] == {"enable_thinking": False}
+    shapes = variable_shapes(["enable_thinking", "documents"], TRIED)
+    assert [shape.key for shape in shapes] == ["enable_thinking=false", "enable_thinking=true"]
+    assert shapes[0].to_json()["variables"] == {"enable_thinking": False}
 
 
 def test_variables_of_the_command_line_are_read_as_what_they_are() -> None:
@@ -108,7 +108,7 @@ def difference(shape: str, cause: str) -> Mapping[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("found", "repairable", "word"),
+    ("pairs", "repairable", "word"),
     [
         ([], (), "match"),
         ([("whitespace", "tokenizer")], (), "match-with-exceptions"),
@@ -122,11 +122,11 @@ def difference(shape: str, cause: str) -> Mapping[str, Any]:
     ],
 )
 def test_exceptions_are_what_only_the_runtime_does_to_unusual_texts(
-    found: Sequence[tuple[str, str]], repairable: Sequence[str], word: str
+    pairs: Sequence[tuple[str, str]], repairable: Sequence[str], word: str
 ) -> None:
-    differences = [difference(*row) for row in found]
+    differences = [difference(*row) for row in pairs]
     verdict = give_verdict(differences, check_shapes(), repairable=repairable)
     assert verdict.word == word and verdict.locked is (word != "mismatch")
     if word == "match-with-exceptions":
-        assert verdict.exceptions == tuple(shape for shape, _ in found)
+        assert verdict.exceptions == tuple(shape for shape, _ in pairs)
         assert "no template can repair" in verdict.sentence

@@ -76,8 +76,8 @@ def test_a_peer_that_is_faster_is_called_so() -> None:
 
 
 def test_a_round_over_several_lengths_is_their_geometric_mean() -> None:
-    (one,) = series([2.0])
-    assert combined([one]) is one
+    (single,) = series([2.0])
+    assert combined([single]) is single
     both = combined(series([1.0, 4.0]))
     assert both["total_s"] == pytest.approx(2.0)
     assert both["decode_tps"] == pytest.approx(5.0)

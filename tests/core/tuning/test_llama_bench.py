@@ -94,11 +94,11 @@ async def test_it_is_measured_in_turns_with_the_best(tmp_path: Path) -> None:
     # The prefill gives the first token.
     assert each["total_s"]["median"] == pytest.approx(16 / 50 + 7 / 10)
     assert peer["gain"]["answer"]["ratio"] > 1
-    asked = calls.read_text().splitlines()
+    commands = calls.read_text().splitlines()
     # Once to see whether it works, then prefill and decode of each round and length.
-    assert len(asked) == 1 + 5 * 2 * 2
-    assert " -p 16 -n 0 " in asked[3]
-    assert " -p 0 -n 8 -d 16 " in asked[4]
+    assert len(commands) == 1 + 5 * 2 * 2
+    assert " -p 16 -n 0 " in commands[3]
+    assert " -p 0 -n 8 -d 16 " in commands[4]
 
 
 @pytest.mark.real

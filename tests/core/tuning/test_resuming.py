@@ -101,9 +101,9 @@ def test_what_is_left_shrinks_with_the_settings() -> None:
 
 
 def test_the_time_is_estimated_from_what_was_done() -> None:
-    told: list[Event] = []
+    events: list[Event] = []
     ticks = iter([0.0, 2.0, 4.0])
-    outlook = Outlook(told.append, clock=lambda: next(ticks))
+    outlook = Outlook(events.append, clock=lambda: next(ticks))
     outlook.expect("threads", 3, 9)
     assert outlook.left == Remaining(0, 3, 9, None)
     outlook.expect_builds(2, 30.0)
@@ -119,7 +119,7 @@ def test_the_time_is_estimated_from_what_was_done() -> None:
         "left: 2 builds, 2 rounds, 6 measurements, 72 s (estimate)"
     )
     outlook.built(20.0)
-    assert told == [Remaining(1, 2, 6, 32.0)]
+    assert events == [Remaining(1, 2, 6, 32.0)]
     outlook.expect_builds(0, 0.0)
     outlook.expect("threads", 0, 0)
     assert remaining_words(outlook.left) == ""

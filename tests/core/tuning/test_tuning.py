@@ -196,10 +196,10 @@ async def test_a_winner_that_does_not_win_again_is_refuted(tmp_path: Path) -> No
         )
         tuning = search(rigged, candidates=(ONE, TWO))
         assert await tuning.fastest_threads(folder) == TWO
-        taken, document = await tuning.compare(
+        winner, document = await tuning.compare(
             tuning.trial(folder, TWO), tuning.trial(folder, AS_BUILT)
         )
-        assert taken.threads == best
+        assert winner.threads == best
         assert document["best"]["label"] == best.label
         assert ("refuted" in document) == (best == AS_BUILT)
         assert ("gain" in document["best"]) == ("faster" in document["best"]) == (best == TWO)

@@ -136,10 +136,10 @@ async def test_a_finished_precision_is_not_converted_again(tmp_path: Path) -> No
 async def test_what_is_not_to_be_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_interrupted(PLAN, runs=tmp_path) is None
     await killed_at("quality", tmp_path)
-    found = find_interrupted(PLAN, runs=tmp_path)
-    assert found is not None
-    assert find_interrupted(PLAN, runs=tmp_path, now=found.at + 8 * 86_400) is None
-    lock = try_lock(found.run.folder / LOCK)
+    interrupted = find_interrupted(PLAN, runs=tmp_path)
+    assert interrupted is not None
+    assert find_interrupted(PLAN, runs=tmp_path, now=interrupted.at + 8 * 86_400) is None
+    lock = try_lock(interrupted.run.folder / LOCK)
     assert lock is not None
     assert find_interrupted(PLAN, runs=tmp_path) is None, "a process still works on it"
     lock.release(unlink=True)
@@ -154,7 +154,7 @@ async def test_an_artifact_that_is_gone_is_made_again(
     monkeypatch.setattr(
         module, "is_whole", lambda artifact, fingerprint: not artifact.endswith("int8")
     )
-    found = find_interrupted(PLAN, runs=tmp_path)
-    assert found is not None and found.stopped_at == "Convert"
-    assert found.steps == {"environment", "model", "precision"}
-    assert list(found.artifacts) == ["int4"]
+    interrupted = find_interrupted(PLAN, runs=tmp_path)
+    assert interrupted is not None and interrupted.stopped_at == "Convert"
+    assert interrupted.steps == {"environment", "model", "precision"}
+    assert list(interrupted.artifacts) == ["int4"]

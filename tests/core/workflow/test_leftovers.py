@@ -76,8 +76,8 @@ def test_a_published_model_is_never_a_left_over(paths: Paths) -> None:
 
 def test_the_staging_of_a_dead_process_goes(paths: Paths) -> None:
     folder = dead_staging(paths.runs / "1" / "artifacts")
-    (found,) = [item for item in find_leftovers(paths) if item.kind == "staging"]
-    assert remove_leftovers([found]) == [found]
+    (staging,) = [item for item in find_leftovers(paths) if item.kind == "staging"]
+    assert remove_leftovers([staging]) == [staging]
     assert not folder.exists()
 
 

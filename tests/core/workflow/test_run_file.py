@@ -66,9 +66,9 @@ def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
 def test_what_the_quality_check_needs_is_looked_for_at_once(write: Write, key: str) -> None:
     check_files(read_run_toml(write('source = "x"\n[quality]\nprompts = "sample"')))
     plan = read_run_toml(write(f'source = "x"\n[quality]\n{key} = "gone"'))
-    with pytest.raises(InputRefused, match=r"There is no .*gone\.") as told:
+    with pytest.raises(InputRefused, match=r"There is no .*gone\.") as refusal:
         check_files(plan)
-    assert f"`quality.{key}`" in told.value.hint
+    assert f"`quality.{key}`" in refusal.value.hint
 
 
 def test_the_tokenizers_own_template_is_a_preset_too(write: Write) -> None:
@@ -223,9 +223,9 @@ def test_edited_configurations_come_back_in_another_place(tmp_path: Path) -> Non
         assert read.configs[key] == checked_config(config, source=source)
     moved = path.read_text().replace(f'source = "{source}"', 'source = "model"')
     assert str(here) in moved, "the course's input_model is kept as the user left it"
-    kept = moved[: moved.index("[configs.int8")] + "\n"
+    beginning = moved[: moved.index("[configs.int8")] + "\n"
     there.mkdir()
-    (there / "run.toml").write_text(kept)
+    (there / "run.toml").write_text(beginning)
     config = read_run_toml(there / "run.toml").configs["int4"]
     assert config["input_model"]["model_path"] == str(there / "model")
     assert config["passes"] == advanced["passes"]
@@ -387,7 +387,7 @@ def session() -> Session:
 
 
 @pytest.mark.parametrize(
-    ("said", "prompts", "text"),
+    ("options", "prompts", "text"),
     [
         ({"prompts": "general"}, None, None),
         ({"prompts": "sample"}, "sample", None),
@@ -400,13 +400,13 @@ def session() -> Session:
 )
 @pytest.mark.parametrize("several", [False, True])
 def test_the_plan_asks_what_quality_asked(
-    said: dict[str, str], prompts: str | None, text: str | None, several: bool
+    options: dict[str, str], prompts: str | None, text: str | None, several: bool
 ) -> None:
     """What a document calls general, or the sample's, is no file of that name."""
-    one = documents.quality("/my/int4", **said)
-    quality_of_all = qualities_document(one) if several else one
-    asked = replace(session(), source="/my/model", quality=quality_of_all)
-    quality = plan_of(asked).quality
+    quality_of_artifact = documents.quality("/my/int4", **options)
+    quality_of_all = qualities_document(quality_of_artifact) if several else quality_of_artifact
+    finished = replace(session(), source="/my/model", quality=quality_of_all)
+    quality = plan_of(finished).quality
     assert quality is not None
     assert quality.reference == Path("/my/model")
     wanted = find_paths().sample_prompts if prompts == "sample" else prompts

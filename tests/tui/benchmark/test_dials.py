@@ -74,7 +74,7 @@ def test_four_tiles_quote_the_length_nearest_to_128() -> None:
 
 def test_a_slow_first_token_is_judged_by_the_threshold_of_the_course() -> None:
     verdicts = [
-        tiles(document(one := result("int4", 3, ttft=seconds)), one)[0].judged
+        tiles(document(artifact := result("int4", 3, ttft=seconds)), artifact)[0].judged
         for seconds in (0.1, 0.9, 1.9, 2.5)
     ]
     assert verdicts == ["good", "good", "caution", "bad"]

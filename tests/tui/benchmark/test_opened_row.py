@@ -15,9 +15,9 @@ from tests.tui.benchmark.test_dials import document, result
 
 
 def measured(share: float = 0.71, *, void: bool = False) -> BenchDocument:
-    one = result("int4", 50, void=void)
-    one["token_bytes"] = 80 * 2**20
-    for case in one["cases"]:
+    artifact = result("int4", 50, void=void)
+    artifact["token_bytes"] = 80 * 2**20
+    for case in artifact["cases"]:
         case["roofline_share"] = share
         case["ttft_s"] = {
             "median": 0.1,
@@ -25,7 +25,7 @@ def measured(share: float = 0.71, *, void: bool = False) -> BenchDocument:
             "max": 0.3,
             "samples": [0.1] * 18 + [0.2, 0.3],
         }
-    whole = document(one)
+    whole = document(artifact)
     whole["memory_bandwidth"] = {
         "triad_bytes_per_s": 7e9,
         "read_bytes_per_s": 8e9,
@@ -37,9 +37,9 @@ def measured(share: float = 0.71, *, void: bool = False) -> BenchDocument:
 
 def test_an_opened_row_has_percentiles_of_times_only() -> None:
     whole = measured()
-    one = whole["results"][0]
-    assert opened_title(one, one["cases"][1]) == "INT4 · 128-token prompt"
-    rows = opened_row(whole, one, one["cases"][1]).plain.splitlines()
+    artifact = whole["results"][0]
+    assert opened_title(artifact, artifact["cases"][1]) == "INT4 · 128-token prompt"
+    rows = opened_row(whole, artifact, artifact["cases"][1]).plain.splitlines()
     head = next(row for row in rows if "p95" in row)
     assert head.split() == ["median", "min", "max", "p50", "p95", "p99"]
     first = next(row for row in rows if row.startswith("first token"))
@@ -50,7 +50,7 @@ def test_an_opened_row_has_percentiles_of_times_only() -> None:
     assert "reaches 71 % of what this machine's memory can do" in text and "(measured)" in text
     assert "VOID" not in text
     whole["void"] = True
-    assert "✗ VOID" in opened_row(whole, one, one["cases"][1]).plain
+    assert "✗ VOID" in opened_row(whole, artifact, artifact["cases"][1]).plain
 
 
 def test_bars_against_the_memory_name_share_and_bandwidth() -> None:

@@ -132,7 +132,7 @@ class Tuner:
         self.go = asyncio.Event()
         self.go.set()
         self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.kept: list[Path] = []
+        self.applied: list[Path] = []
         self.refuse = False
         self.part = STOPPED
 
@@ -154,7 +154,7 @@ class Tuner:
         if self.refuse:
             raise StateProblem("The disk is full.", hint="Free some space.")
         assert document == self.document
-        self.kept.append(artifact)
+        self.applied.append(artifact)
 
 
 def build_with(wizard: Build, called: Called, tuner: Tuner, session: Session = FULL) -> WizardApp:
@@ -191,7 +191,7 @@ async def test_threads_are_tuned_by_keys_and_kept(
         assert rows_shown[3].startswith("Best: 2 threads")
         assert "1.25 × (1.20 to 1.30)" in str(screen.query_one("#verdict", Words).content)
         await press(pilot, "#keep")
-        assert tuner.kept == [Path(str(FULL.artifact))]
+        assert tuner.applied == [Path(str(FULL.artifact))]
         assert isinstance(app.screen, BenchmarkStep)
         # The figures of before are not those of the tuned artifact.
         assert app.workspace.session.benchmark is None
@@ -221,7 +221,7 @@ async def test_a_tuned_build_becomes_the_artifact(wizard: Build, called: Called)
         await press(pilot, "#keep")
         assert app.workspace.session.artifact == "/models/out/int4-tuned"
         assert (app.workspace.session.template, app.workspace.session.benchmark) == (None, None)
-        assert not tuner.kept
+        assert not tuner.applied
 
 
 @pytest.mark.slow

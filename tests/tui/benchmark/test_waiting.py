@@ -31,11 +31,11 @@ async def test_the_wait_of_the_core_is_what_the_screen_shows() -> None:
         machine.events.append(event)
         work.take(event)
 
-    shown: list[str] = []
+    frames: list[str] = []
 
     async def sleep(seconds: float) -> None:
         if (wait := quiet_wait(work)) is not None:
-            shown.append(wait.content().plain)
+            frames.append(wait.content().plain)
         await machine.sleep(seconds)
 
     await wait_until_quiet(
@@ -46,9 +46,9 @@ async def test_the_wait_of_the_core_is_what_the_screen_shows() -> None:
         clock=lambda: machine.now,
         sleep=sleep,
     )
-    assert "Looking at the other programs" in shown[0]
-    assert "50 %" in shown[1] and "no program disturbs most" in shown[1]
-    assert "● ○ ○ 1 of 3 s" in shown[3] and "disturbs" not in shown[3]
+    assert "Looking at the other programs" in frames[0]
+    assert "50 %" in frames[1] and "no program disturbs most" in frames[1]
+    assert "● ○ ○ 1 of 3 s" in frames[3] and "disturbs" not in frames[3]
     wait = quiet_wait(work)
     assert wait is not None and [round(load) for load in wait.loads] == [50, 40, 2, 0, 0]
     plot = wait.plot()
@@ -68,13 +68,13 @@ def test_another_culprit_renews_the_stage_instead_of_adding_one() -> None:
 async def test_w_waits_shows_who_disturbs_and_begins_by_itself(
     wizard: Build, called: Called
 ) -> None:
-    asked: list[Any] = []
+    calls: list[Any] = []
     quiet, ends = asyncio.Event(), asyncio.Event()
 
     async def benchmark(
         targets: Any, *, on_event: Any, wait_quiet: float | None, **options: Any
     ) -> BenchDocument:
-        asked.append((targets, wait_quiet))
+        calls.append((targets, wait_quiet))
         on_event(Stage("quiet", "Waiting until the machine is quiet"))
         on_event(Measured("others_percent", 45.0, "%", "make (process 9) 40 %"))
         await quiet.wait()
@@ -101,16 +101,16 @@ async def test_w_waits_shows_who_disturbs_and_begins_by_itself(
         ends.set()
         await settle(pilot)
         assert app.workspace.session.benchmark is not None
-    assert asked == [(["/models/out/int4"], 3600.0)]
+    assert calls == [(["/models/out/int4"], 3600.0)]
 
 
 async def test_work_that_waited_measures_what_there_is_when_it_begins(
     wizard: Build, called: Called
 ) -> None:
-    asked: list[list[str]] = []
+    calls: list[list[str]] = []
 
     async def benchmark(targets: list[str], **options: Any) -> BenchDocument:
-        asked.append(targets)
+        calls.append(targets)
         return document(result("int4", 100))
 
     app = wizard(
@@ -131,27 +131,27 @@ async def test_work_that_waited_measures_what_there_is_when_it_begins(
         await until(pilot, lambda: workspace.jobs.waiting)
         workspace.session = workspace.session.decide(artifacts=(), artifact="/models/out/other")
         ends.set()
-        await until(pilot, lambda: asked)
+        await until(pilot, lambda: calls)
         await settle(pilot)
-    assert asked == [["/models/out/other"]]
+    assert calls == [["/models/out/other"]]
 
 
 def test_limits_are_those_of_the_settings() -> None:
-    one = result("int4", 100, ttft=0.5)
-    whole = document(one)
-    assert over_words(limits_of(whole, one)) == ""
+    artifact = result("int4", 100, ttft=0.5)
+    whole = document(artifact)
+    assert over_words(limits_of(whole, artifact)) == ""
     strict = ALERT_THRESHOLDS | {"response_time_ms": 400, "memory_usage_percent": 2}
-    limits = limits_of(whole, one, strict)
+    limits = limits_of(whole, artifact, strict)
     assert over_words(limits) == "✗ OVER THE LIMIT: first token 500 ms, memory 512.0 MiB."
     assert "Against your limits" in limits_content(limits, strict).plain
     assert "limit 0.40 s" in limits_content(limits, strict).plain
-    assert "the course's" in limits_content(limits_of(whole, one)).plain
+    assert "the course's" in limits_content(limits_of(whole, artifact)).plain
     assert whole["machine"]["memory_bytes"] == 24 * GIB
 
 
 async def test_changed_thresholds_judge_what_is_on_the_screen(wizard: Build) -> None:
-    one = result("int4", 100, ttft=0.5)
-    app = wizard(session=FULL.decide(benchmark=document(one)), first=BenchmarkStep)
+    artifact = result("int4", 100, ttft=0.5)
+    app = wizard(session=FULL.decide(benchmark=document(artifact)), first=BenchmarkStep)
     app.workspace.thresholds = ALERT_THRESHOLDS | {"response_time_ms": 400}
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)

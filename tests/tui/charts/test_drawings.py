@@ -80,8 +80,8 @@ def test_a_drawing_keeps_to_its_room(drawing: Drawing) -> None:
             assert max(map(cell_len, lines)) <= width, (width, height, lines)
             assert "\x1b" not in "".join(lines)
         assert drawing.rows(width) >= 0
-        asked = text_of(drawing, width)
-        assert len(asked) <= max(1, drawing.rows(width))
+        text = text_of(drawing, width)
+        assert len(text) <= max(1, drawing.rows(width))
 
 
 @pytest.mark.parametrize("name", sorted(DRAWINGS))

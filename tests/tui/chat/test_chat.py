@@ -71,7 +71,7 @@ async def test_a_conversation_has_turns_figures_and_memory(wizard: Build, called
         await say(pilot, "What is int4?")
         await say(pilot, "And int8?")
         assert [turn.role for turn in app.workspace.chat.first.turns] == ["user", "assistant"] * 2
-        assert [m["content"] for m in called.engine.asked[1]] == [
+        assert [m["content"] for m in called.engine.requests[1]] == [
             "What is int4?",
             called.engine.answer,
             "And int8?",
@@ -90,12 +90,15 @@ async def test_retry_and_edit_ask_again(wizard: Build, called: Called) -> None:
         await say(pilot, "Frist question")
         await pilot.press("ctrl+r")
         await idle(pilot)
-        assert len(called.engine.asked) == 2 and called.engine.asked[0] == called.engine.asked[1]
+        assert (
+            len(called.engine.requests) == 2
+            and called.engine.requests[0] == called.engine.requests[1]
+        )
         await pilot.press("ctrl+t")
         field = app.screen.query_one(Ask)
         assert field.text == "Frist question" and app.workspace.chat.first.turns == []
         await say(pilot, "First question")
-        assert called.engine.asked[-1][-1]["content"] == "First question"
+        assert called.engine.requests[-1][-1]["content"] == "First question"
 
 
 @pytest.mark.slow
@@ -121,7 +124,7 @@ async def test_a_system_prompt_and_settings_reach_the_engine(wizard: Build, call
         await say(pilot, "/system Be brief.")
         await say(pilot, "/temperature 0.5")
         await say(pilot, "Hello")
-        assert called.engine.asked[0][0] == {"role": "system", "content": "Be brief."}
+        assert called.engine.requests[0][0] == {"role": "system", "content": "Be brief."}
         assert called.engine.options[0]["temperature"] == 0.5
         await say(pilot, "/temperature 9")
         assert app.workspace.chat.first.settings.temperature == 0.5
@@ -187,9 +190,9 @@ async def test_saved_conversations_replay(wizard: Build, called: Called, tmp_pat
             "two",
         ]
         assert "tok" in (tmp_path / "conversation.md").read_text()
-        before = list(called.engine.asked)
+        before = list(called.engine.requests)
         await say(pilot, f"/replay {tmp_path / 'conversation.jsonl'}")
-        assert called.engine.asked[len(before) :] == before
+        assert called.engine.requests[len(before) :] == before
 
 
 async def test_the_decode_rate_is_told_while_an_answer_is_made(
@@ -218,9 +221,9 @@ async def test_the_decode_rate_is_told_while_an_answer_is_made(
         await pilot.press(*"one", "enter")
         await notified.wait()
         standing = app.screen.query_one("#standing")
-        while "tok/s so far" not in (said := str(standing.render())):
+        while "tok/s so far" not in (status := str(standing.render())):
             await pilot.pause()
-        assert said.startswith("INT4: 6 tokens, Esc stops · 50 tok/s so far")
+        assert status.startswith("INT4: 6 tokens, Esc stops · 50 tok/s so far")
         go_on.set()
         await idle(pilot)
         assert "so far" not in str(standing.render())
@@ -322,8 +325,8 @@ async def test_the_oldest_turns_give_way_when_the_context_is_full(
         for number in range(4):
             await say(pilot, f"question {number}")
         assert app.workspace.chat.first.dropped > 0
-        assert engine.asked[-1][0] == {"role": "system", "content": "SYS"}
-        assert engine.asked[-1][-1]["content"] == "question 3"
+        assert engine.requests[-1][0] == {"role": "system", "content": "SYS"}
+        assert engine.requests[-1][-1]["content"] == "question 3"
         assert len(app.workspace.chat.first.turns) == 8, (
             "the screen keeps what the prompt leaves out"
         )

@@ -40,7 +40,7 @@ class FakeServer(FakeEngine):
     loaded: LoadedModel = {"load_s": 0.1, "model": "m", "models": ["m"]}
 
     async def chat(self, messages: list[dict[str, str]], **options: Any) -> AsyncIterator[Event]:
-        self.asked.append(messages)
+        self.requests.append(messages)
         for index in range(0, len(self.answer), 5):
             yield Token(self.answer[index : index + 5], -1, index)
         yield Reply({"text": self.answer, "finish_reason": "stop", "stats": {"new_tokens": 3}})
@@ -93,11 +93,11 @@ async def test_a_new_lane_answers_the_newest_question_after_the_same_turns(
         await say(pilot, "second")
         app.workspace.chat.add(artifact_target(str(tmp_path / "int8")))
         await idle(pilot)
-        assert engines["int8"].asked == [engines["int4"].asked[1]]
+        assert engines["int8"].requests == [engines["int4"].requests[1]]
         assert "differs from token 2" in standing(app)[1]
         assert "INT4" in standing(app)[0] and "tok/s" in standing(app)[0]
         await say(pilot, "third")
-        assert len(engines["int8"].asked) == 2
+        assert len(engines["int8"].requests) == 2
 
 
 @pytest.mark.slow
@@ -140,8 +140,8 @@ async def test_a_lane_that_dies_leaves_the_others_and_comes_back(
 ) -> None:
     class Dying(FakeEngine):
         async def chat(self, messages: Any, **options: Any) -> AsyncIterator[Event]:
-            if not self.asked:
-                self.asked.append(messages)
+            if not self.requests:
+                self.requests.append(messages)
                 raise JobDied("The engine process was ended by SIGSEGV.", hint="Try again.")
             async for event in super().chat(messages, **options):
                 yield event
@@ -159,7 +159,7 @@ async def test_a_lane_that_dies_leaves_the_others_and_comes_back(
         assert [t.text for t in app.workspace.chat.first.answers] == ["fine", "fine"]
         assert [t.text for t in app.workspace.chat.beside[0].answers] == ["fine too"]
         # A question without an answer is not said again: templates want question and answer in turn.
-        assert [m["content"] for m in engines["int8"].asked[-1]] == ["two"]
+        assert [m["content"] for m in engines["int8"].requests[-1]] == ["two"]
 
 
 @pytest.mark.slow
@@ -335,10 +335,10 @@ async def test_a_neighbour_is_offered_and_any_artifact_can_be_named(
 
 
 def test_what_a_server_does_not_count_is_not_called_tokens() -> None:
-    told = Turn("assistant", "a", stats={"new_tokens": 3, "decode_tps": 9.0})
-    assert figures(told) == "measured: ? → 3 tokens, 9 tok/s"
-    told.stats["counted_by"] = "chunks"
-    assert figures(told) == "measured: ? → 3 pieces, 9 pieces/s"
+    turn = Turn("assistant", "a", stats={"new_tokens": 3, "decode_tps": 9.0})
+    assert figures(turn) == "measured: ? → 3 tokens, 9 tok/s"
+    turn.stats["counted_by"] = "chunks"
+    assert figures(turn) == "measured: ? → 3 pieces, 9 pieces/s"
 
 
 @pytest.mark.slow

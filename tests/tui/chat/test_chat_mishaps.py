@@ -35,7 +35,7 @@ class Halting(FakeEngine):
     """Says one word and waits to be stopped."""
 
     async def chat(self, messages: Any, **options: Any) -> AsyncIterator[Event]:
-        self.asked.append(messages)
+        self.requests.append(messages)
         yield Token("half ", 1, 0)
         await self.stopped.wait()
         self.stopped.clear()
@@ -44,10 +44,10 @@ class Halting(FakeEngine):
 
 async def begin(pilot: Pilot[Any], text: str, engine: FakeEngine) -> None:
     """Ask, and go on as soon as the engine has the question."""
-    before = len(engine.asked)
+    before = len(engine.requests)
     pilot.app.screen.query_one(Ask).text = text
     await pilot.press("enter")
-    await until(pilot, lambda: len(engine.asked) > before)
+    await until(pilot, lambda: len(engine.requests) > before)
 
 
 def texts(app: WizardApp) -> list[list[str]]:
@@ -267,7 +267,7 @@ async def test_only_a_command_is_taken_for_one_and_none_is_lost(
     async with app.run_test(size=(100, 30)) as pilot:
         await idle(pilot)
         await say(pilot, "/etc/hosts holds what?")
-        assert called.engine.asked[-1][-1]["content"] == "/etc/hosts holds what?"
+        assert called.engine.requests[-1][-1]["content"] == "/etc/hosts holds what?"
         await say(pilot, "/system-prompt\nTwo\nlines")
         assert app.workspace.chat.first.system == "Two\nlines"
         await say(pilot, "/nosuch with many words")
@@ -285,7 +285,7 @@ async def test_lines_that_come_in_one_burst_are_told_apart(wizard: Build, called
         for key in [*"/rate", "enter", *"one", "enter", *"more"]:
             field.post_message(events.Key(key, key if len(key) == 1 else None))
         await idle(pilot)
-        assert called.engine.asked[0][-1]["content"] == "one"
+        assert called.engine.requests[0][-1]["content"] == "one"
         assert field.text == "more"
 
 

@@ -37,7 +37,7 @@ async def test_a_digit_asks_a_starter_and_later_is_a_letter(wizard: Build, calle
         assert app.screen.query_one(Starters).display
         await pilot.press("2")
         await idle(pilot)
-        assert called.engine.asked[-1][-1]["content"] == QUESTIONS[1]
+        assert called.engine.requests[-1][-1]["content"] == QUESTIONS[1]
         assert not app.screen.query_one(Starters).display
         await pilot.press("2")
         assert app.screen.query_one(Ask).text == "2"
@@ -49,7 +49,7 @@ async def test_an_empty_enter_asks_the_first_starter(wizard: Build, called: Call
         await idle(pilot)
         await pilot.press("enter")
         await idle(pilot)
-        assert called.engine.asked[-1][-1]["content"] == QUESTIONS[0]
+        assert called.engine.requests[-1][-1]["content"] == QUESTIONS[0]
 
 
 @pytest.mark.slow
@@ -73,7 +73,7 @@ async def test_queued_questions_are_asked_in_turn(wizard: Build, called: Called)
         await until(pilot, lambda: "first token" in str(standing.render()))
         engine.stopped.set()
         await idle(pilot)
-        assert [m[-1]["content"] for m in engine.asked] == ["one", "two", "three"]
+        assert [m[-1]["content"] for m in engine.requests] == ["one", "two", "three"]
         assert not app.workspace.chat.queued and not app.workspace.chat.answering
 
 

@@ -54,18 +54,18 @@ async def test_the_arrow_keys_walk_the_tokens_of_an_answer(
         await opened(pilot, AlternativesScreen)
         await reads(pilot, "#likely", "Token 1 of 7")
         await reads(pilot, "#likely", "▶  90.00%")
-        assert called.engine.asked[-1] == [{"role": "user", "content": "What is int4?"}]
+        assert called.engine.requests[-1] == [{"role": "user", "content": "What is int4?"}]
         await pilot.press("right", "right")
         await reads(pilot, "#likely", "Token 3 of 7")
         await reads(pilot, "#likely", "not among them")
-        asked = len(called.engine.asked)
+        before = len(called.engine.requests)
         await pilot.click("#back")
         await reads(pilot, "#likely", "Token 2 of 7")
         await pilot.press("end")
         await reads(pilot, "#likely", "Token 7 of 7")
         await pilot.press("home", "left")
         await reads(pilot, "#likely", "Token 1 of 7")
-        assert len(called.engine.asked) == asked + 1, "each place is asked for once"
+        assert len(called.engine.requests) == before + 1, "each place is asked for once"
         for button in app.screen.query(Button):
             assert button.region.bottom <= size[1]
         await pilot.press("escape")
@@ -130,7 +130,7 @@ async def test_another_context_loads_anew_and_keeps_the_turns(
         assert [options["max_length"] for options in opened] == [None, 64]
         assert app.workspace.chat.first.turns[0].text == "one"
         await say(pilot, "two")
-        assert len(called.engine.asked[-1]) == 3
+        assert len(called.engine.requests[-1]) == 3
 
 
 async def test_letters_go_to_the_question_wherever_the_focus_is(wizard: Build) -> None:
@@ -199,9 +199,9 @@ async def test_a_question_that_waits_for_a_loading_model_can_be_stopped(
         await pilot.pause()
         load.set()
         await idle(pilot)
-        assert called.engine.asked == []
+        assert called.engine.requests == []
         await say(pilot, "three")
-        assert [m["content"] for m in called.engine.asked[-1]] == ["three"]
+        assert [m["content"] for m in called.engine.requests[-1]] == ["three"]
 
 
 @pytest.mark.slow

@@ -25,9 +25,9 @@ class Pieces(list[str]):
 
     read = 0
 
-    def __getitem__(self, place: Any) -> Any:
-        piece = super().__getitem__(place)
-        self.read += len(piece) if isinstance(place, slice) else 1
+    def __getitem__(self, index: Any) -> Any:
+        piece = super().__getitem__(index)
+        self.read += len(piece) if isinstance(index, slice) else 1
         return piece
 
 
@@ -57,7 +57,7 @@ async def test_a_long_answer_is_painted_in_bounded_parts_and_shown_whole_at_the_
                     await asyncio.sleep(0)
                     step.paint()
                     newest = list(step.query(Message))[-1].query("#said")
-                    painted.extend(len(str(said.render())) for said in newest)
+                    painted.extend(len(str(part.render())) for part in newest)
             yield Reply({"text": "".join(words), "finish_reason": "length", "stats": {"a": 1}})
 
     @asynccontextmanager

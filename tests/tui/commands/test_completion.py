@@ -36,12 +36,12 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tab(script: Path, *words: str, cwd: Path | None = None) -> set[str]:
     """What bash offers for the last of the words."""
-    asked = (
+    command = (
         'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _firstlight; '
         'printf "%s\\n" "${COMPREPLY[@]}"'
     )
     done = subprocess.run(
-        ["bash", "--norc", "-c", asked, "bash", str(script), "firstlight", *words],
+        ["bash", "--norc", "-c", command, "bash", str(script), "firstlight", *words],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -148,10 +148,10 @@ def test_every_verb_has_examples_that_it_understands(
 
 
 def test_the_help_of_a_verb_shows_examples_codes_and_choices() -> None:
-    told = call("convert", "--help").stdout
-    assert "Examples:" in told and "firstlight convert sample -o int4 --dry-run" in told
-    assert "Exit codes:" in told and "130  Interrupted." in told
-    assert all(key in told for key in PRECISION_KEYS) and "config, command" in told
+    help_text = call("convert", "--help").stdout
+    assert "Examples:" in help_text and "firstlight convert sample -o int4 --dry-run" in help_text
+    assert "Exit codes:" in help_text and "130  Interrupted." in help_text
+    assert all(key in help_text for key in PRECISION_KEYS) and "config, command" in help_text
 
 
 def test_the_manual_page_is_up_to_date() -> None:

@@ -47,16 +47,16 @@ def on_a_terminal(*arguments: str) -> str:
         env=dict(os.environ),
     ) as verb:
         os.close(follower)
-        shown = b""
+        output = b""
         try:
             while piece := os.read(leader, 65536):
-                shown += piece
+                output += piece
         except OSError:
             # Linux ends a terminal that nobody has open any more so.
             pass
         verb.wait(timeout=60)
     os.close(leader)
-    return shown.decode()
+    return output.decode()
 
 
 @pytest.mark.slow
@@ -78,8 +78,8 @@ def test_a_refusal_is_red_on_a_terminal_only(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pty
 def test_json_on_a_terminal_is_json(tmp_path: Path) -> None:
-    shown = on_a_terminal("inspect", str(tmp_path / "nowhere"), "--json")
-    assert json.loads(shown)["error"]["code"] == "model-refused"
+    output = on_a_terminal("inspect", str(tmp_path / "nowhere"), "--json")
+    assert json.loads(output)["error"]["code"] == "model-refused"
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_who_declines_colour_gets_none(
 
 
 def test_a_text_from_outside_paints_nothing() -> None:
-    shown = as_shown((Painted("a\x1b[5mb", "good"),), Terminal())
-    assert "\x1b[5m" not in shown
+    text = as_shown((Painted("a\x1b[5mb", "good"),), Terminal())
+    assert "\x1b[5m" not in text
 
 
 def test_ascii_draws_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,8 +114,8 @@ def test_the_line_of_progress_is_rewritten_and_leaves() -> None:
     line.stage("Measuring")
     line.end()
     line.draw()
-    shown = terminal.getvalue().split("\r")
-    assert [text.rstrip() for text in shown] == [
+    lines = terminal.getvalue().split("\r")
+    assert [text.rstrip() for text in lines] == [
         "",
         "Loading int4  0:00",
         "Loading int4  3 of 9 prompts  1:02",
@@ -127,7 +127,7 @@ def test_the_line_of_progress_is_rewritten_and_leaves() -> None:
 
 
 def test_what_is_left_stands_there_while_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    for columns, shown in (
+    for columns, status in (
         (
             "100",
             "Measuring 6 settings  1 of 12 measurements  left: 3 rounds, 42 s (estimate)  0:00",
@@ -141,7 +141,7 @@ def test_what_is_left_stands_there_while_there_is_room(monkeypatch: pytest.Monke
         line.left("left: 3 rounds, 42 s (estimate)")
         line.count(1, 12, "measurements")
         line.draw()
-        assert terminal.getvalue().split("\r")[-1].rstrip() == shown
+        assert terminal.getvalue().split("\r")[-1].rstrip() == status
 
 
 def test_a_narrow_terminal_keeps_the_line_on_one_row(monkeypatch: pytest.MonkeyPatch) -> None:

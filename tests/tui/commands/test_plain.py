@@ -50,8 +50,8 @@ def test_empty_lines_walk_the_sample_from_start_to_finish(
 ) -> None:
     called = Called()
     code = walked(called, *[""] * 9)
-    shown = capsys.readouterr()
-    assert code == 0, shown
+    output = capsys.readouterr()
+    assert code == 0, output
     ran = [name for name in called.names() if name != "inspect"]
     assert [name for name in ran if name in ("convert", "deploy", "chat", "benchmark")] == [
         "convert",
@@ -60,9 +60,9 @@ def test_empty_lines_walk_the_sample_from_start_to_finish(
         "benchmark",
     ]
     assert "check_quality" in ran
-    assert "\x1b" not in shown.out and "\r" not in shown.out and shown.err == ""
-    assert "Building the graph." in shown.out
-    assert "Summary." in shown.out and "failed" not in shown.out
+    assert "\x1b" not in output.out and "\r" not in output.out and output.err == ""
+    assert "Building the graph." in output.out
+    assert "Summary." in output.out and "failed" not in output.out
     (run,) = list_runs()
     plan = read_run_toml(run.folder / "run.toml")
     assert plan.precisions == ("int4",) and plan.deploy is not None
@@ -109,9 +109,9 @@ def test_answers_choose_and_wrong_ones_are_asked_again(
     called = Called()
     answers = [str(tmp_path / "nowhere"), "sample", "99", "int8", "-", "-", "perhaps", "no", "n"]
     assert walked(called, *answers, "yes") == 0
-    shown = capsys.readouterr().out
-    assert "There is no folder" in shown and "Answer yes or no." in shown
-    assert "Answer with a number" in shown
+    output = capsys.readouterr().out
+    assert "There is no folder" in output and "Answer yes or no." in output
+    assert "Answer with a number" in output
     (run,) = list_runs()
     plan = read_run_toml(run.folder / "run.toml")
     assert plan.precisions == ("int8",)

@@ -36,18 +36,18 @@ def test_an_interrupted_check_keeps_its_answers(tmp_path: Path, as_json: bool) -
     import pty
 
     # Only a terminal is told of every question.
-    told, terminal = pty.openpty()
+    master, terminal = pty.openpty()
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=terminal, text=True) as process:
         os.close(terminal)
         errors = b""
         while b" of 3,000 questions" not in errors:
-            errors += os.read(told, 4096)
+            errors += os.read(master, 4096)
         process.send_signal(signal.SIGINT)
         out = process.communicate(timeout=60)[0]
     with contextlib.suppress(OSError):
-        while more := os.read(told, 4096):
+        while more := os.read(master, 4096):
             errors += more
-    os.close(told)
+    os.close(master)
     assert process.returncode == 130
     words = f"Interrupted. {KEEPS_ANSWERS}"
     if as_json:

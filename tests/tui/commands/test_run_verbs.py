@@ -44,9 +44,9 @@ def test_a_bad_plan_is_refused_before_anything_runs(
     done = call("run", path, "--yes")
     assert done.returncode == code
     assert word in done.stderr and "Traceback" not in done.stderr and done.stdout == ""
-    told = call("run", path, "--yes", "--json")
-    assert told.returncode == code
-    assert word in document(told)["error"]["message"]
+    refusal = call("run", path, "--yes", "--json")
+    assert refusal.returncode == code
+    assert word in document(refusal)["error"]["message"]
     assert not find_paths().runs.exists()
 
 

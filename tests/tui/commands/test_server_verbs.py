@@ -32,13 +32,13 @@ def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 def test_a_piped_question_is_asked_whole(script: Script, message: str) -> None:
     done = call("chat", script.url, "--json", message=message)
     assert (done.returncode, document(done)["text"]) == (0, "All is well.")
-    assert script.asked[0]["messages"] == [{"role": "user", "content": message.rstrip("\n")}]
+    assert script.requests[0]["messages"] == [{"role": "user", "content": message.rstrip("\n")}]
 
 
 def test_what_a_windows_pipe_adds_is_not_asked(script: Script) -> None:
     done = call("chat", script.url, "--json", message="\ufeffone\r\ntwo\r\n")
     assert done.returncode == 0
-    assert script.asked[0]["messages"] == [{"role": "user", "content": "one\ntwo"}]
+    assert script.requests[0]["messages"] == [{"role": "user", "content": "one\ntwo"}]
 
 
 def test_nothing_to_ask_says_what_to_do(script: Script) -> None:
@@ -47,7 +47,7 @@ def test_nothing_to_ask_says_what_to_do(script: Script) -> None:
     error = document(done)["error"]
     assert error["message"] == "There is nothing to ask."
     assert "--prompt" in error["hint"] and "pipe it in" in error["hint"]
-    assert script.asked == []
+    assert script.requests == []
 
 
 # Servers -----------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ def test_connect_lists_models_as_targets(script: Script) -> None:
     assert document_read["schema"] == "firstlight/connect/1"
     assert document_read["targets"][:2] == [f"{script.url}#small", f"{script.url}#large"]
     assert call("chat", document_read["targets"][0], "--prompt", "hi").returncode == 0
-    assert script.asked[0]["model"] == "small"
+    assert script.requests[0]["model"] == "small"
     done = call("connect", script.url)
     assert f"{script.url}#large" in done.stdout
     assert faultkit.leaks((done.stdout + done.stderr).encode()) == []
@@ -91,9 +91,9 @@ def test_bench_and_quality_on_a_server(script: Script) -> None:
     done = call("quality", script.url, script.url + "#one", "--json")
     assert done.returncode == 0
     checked = document(done)["artifacts"]
-    assert [one["target"] for one in checked] == [script.url, script.url + "#one"]
-    for one in checked:
-        status = {check["id"]: check for check in one["checks"]}
+    assert [target["target"] for target in checked] == [script.url, script.url + "#one"]
+    for target in checked:
+        status = {check["id"]: check for check in target["checks"]}
         assert status["memory-leak"]["status"] == "not-run"
         assert "cannot be seen from outside" in status["memory-leak"]["evidence"]["summary"]
         assert status["edge-cases"]["status"] == "pass"
@@ -135,8 +135,8 @@ def test_a_fault_is_one_sentence_and_an_exit_code(script: Script, name: str) -> 
     set_up(script)
     done = call("chat", script.url, "--prompt", "hi")
     assert done.returncode == (2 if name == "no models" else 1)
-    told, hint = done.stderr.splitlines()[-2:]
-    assert sentence in told and hint.startswith("  ")
+    message, hint = done.stderr.splitlines()[-2:]
+    assert sentence in message and hint.startswith("  ")
     assert "Traceback" not in done.stderr
     assert faultkit.leaks((done.stdout + done.stderr).encode()) == []
 

@@ -31,9 +31,9 @@ async def test_the_form_is_asked_and_kept(
             assert app.screen.region.contains_region(widget.region) and widget.region.width > 3
         await pilot.press("end", "backspace", "4", "tab", "end", "0", "enter")
         await settle(pilot)
-        asked = next(options for name, _, options in called.calls if name == "deploy")
-        assert asked["target"] == "vllm"
-        assert asked["capacity"] == Capacity(gpus=4, context=20480)
+        request = next(options for name, _, options in called.calls if name == "deploy")
+        assert request["target"] == "vllm"
+        assert request["capacity"] == Capacity(gpus=4, context=20480)
 
 
 @pytest.mark.slow
@@ -46,11 +46,11 @@ async def test_escape_writes_nothing_and_a_wrong_number_is_said(
         await pilot.click("#target-vllm")
         await pilot.click("#primary")
         await settle(pilot)
-        for value, said in (("99", "from 0 to 64"), ("", "wants a whole number")):
+        for value, fault in (("99", "from 0 to 64"), ("", "wants a whole number")):
             app.screen.query_one("#capacity-gpus", Input).value = value
             await pilot.click("#write")
             await settle(pilot)
-            assert said in str(app.screen.query_one("#fault", Words).visual)
+            assert fault in str(app.screen.query_one("#fault", Words).visual)
         await pilot.press("escape")
         await settle(pilot)
         assert type(app.screen) is DeployStep
@@ -62,14 +62,14 @@ async def test_escape_writes_nothing_and_a_wrong_number_is_said(
 
 
 @pytest.mark.parametrize(
-    "verified,said",
+    "verified,sentence",
     [
         (True, "read back and checked"),
         pytest.param(False, "Written. sample", marks=pytest.mark.slow),
     ],
 )
 async def test_an_export_is_not_called_verified_by_foundry_local(
-    wizard: Build, called: Called, verified: bool, said: str
+    wizard: Build, called: Called, verified: bool, sentence: str
 ) -> None:
     document = documents.exported(
         "sample",
@@ -89,7 +89,7 @@ async def test_an_export_is_not_called_verified_by_foundry_local(
         await pilot.click("#target-bundle")
         await pilot.click("#primary")
         await settle(pilot)
-        assert said in str(app.screen.query_one("#verdict", Words).visual)
+        assert sentence in str(app.screen.query_one("#verdict", Words).visual)
         assert "Foundry" not in str(app.screen.query_one("#verdict", Words).visual)
         places = str(app.screen.query_one("#places", Words).visual)
         assert "TEMPLATE was" in places and "\x1b" not in places

@@ -98,8 +98,8 @@ async def test_the_cache_is_chosen_and_means_something_only_where_it_does(
         assert app.screen.query_one("#cache-foundry", RadioButton).value
         await pilot.click("#primary")
         await settle(pilot)
-    asked = next(options for name, _, options in called.calls if name == "deploy")
-    assert (asked["target"], asked["cache"]) == ("folder", "foundry")
+    request = next(options for name, _, options in called.calls if name == "deploy")
+    assert (request["target"], request["cache"]) == ("folder", "foundry")
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ TAKEN = Deployment(name="Old-One", path=Path("/x"), target="foundry", id="Old-On
 
 def words(app: WizardApp, selector: str) -> str:
     """What stands there; nothing as long as nothing does."""
-    return "\n".join(str(found.visual) for found in app.screen.query(selector).results(Words))
+    return "\n".join(str(widget.visual) for widget in app.screen.query(selector).results(Words))
 
 
 def primary(app: WizardApp) -> str:
@@ -92,8 +92,8 @@ async def test_by_mouse_alone_with_another_target(
         assert "nothing asked" in words(app, "#target-words")
         await pilot.click("#primary")
         await settle(pilot)
-        asked = next(options for name, _, options in called.calls if name == "deploy")
-        assert asked["target"] == "folder" and not asked["replace"]
+        request = next(options for name, _, options in called.calls if name == "deploy")
+        assert request["target"] == "folder" and not request["replace"]
         await pilot.click("#deploy-undo")
         await settle(pilot)
         assert app.workspace.session.deployment is None
@@ -104,7 +104,7 @@ async def test_by_mouse_alone_with_another_target(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "fault"),
     [
         ("a/b", "cannot be the name"),
         ("", "cannot be the name"),
@@ -114,14 +114,14 @@ async def test_by_mouse_alone_with_another_target(
     ],
 )
 async def test_a_bad_name_is_said_while_it_is_typed(
-    wizard: Build, called: Called, name: str, said: str
+    wizard: Build, called: Called, name: str, fault: str
 ) -> None:
     app = wizard(session=OPEN, first=DeployStep)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         rename(app, name)
         await pilot.pause()
-        assert said in words(app, "#name-words")
+        assert fault in words(app, "#name-words")
         assert "\x1b" not in words(app, "#name-words")
         await pilot.click("#primary")
         await settle(pilot)
@@ -148,8 +148,8 @@ async def test_a_taken_name_is_replaced_only_after_a_yes(wizard: Build, called: 
         await pilot.pause()
         await pilot.click("#yes")
         await settle(pilot)
-    asked = next(options for name, _, options in called.calls if name == "deploy")
-    assert asked["replace"] is True
+    request = next(options for name, _, options in called.calls if name == "deploy")
+    assert request["replace"] is True
 
 
 @pytest.mark.slow
@@ -174,8 +174,8 @@ async def test_what_was_published_by_force_is_deployed_only_after_a_yes(
         await pilot.pause()
         await pilot.click("#yes")
         await settle(pilot)
-    asked = next(options for name, _, options in called.calls if name == "deploy")
-    assert asked["force"] is True
+    request = next(options for name, _, options in called.calls if name == "deploy")
+    assert request["force"] is True
 
 
 @pytest.mark.slow

@@ -63,13 +63,13 @@ class Machine:
     """Answers like `run_checks`: with `BROKEN` until it has been mended."""
 
     def __init__(self) -> None:
-        self.asked: list[Any] = []
+        self.requests: list[Any] = []
         self.mended = False
 
     async def __call__(self, *, on_result: Any = None, only: Any = None) -> dict[str, Any]:
-        self.asked.append(only)
-        found = WHOLE if self.mended else BROKEN
-        rows = [r for r in found["checks"] if only is None or r["id"] in only]
+        self.requests.append(only)
+        report = WHOLE if self.mended else BROKEN
+        rows = [r for r in report["checks"] if only is None or r["id"] in only]
         for entry in rows:
             if on_result is not None:
                 on_result(CheckResult(**entry))
@@ -146,7 +146,7 @@ async def test_one_row_is_looked_at_again_alone(build: Build, machine: Machine) 
         machine.mended = True
         await pilot.press("e")
         await settle(pilot)
-        assert machine.asked == [None, ["torch"]]
+        assert machine.requests == [None, ["torch"]]
         assert texts(app) == ["1.0", LONG.strip(), "1.0"]
         assert app.workspace.session.environment is not None
         assert [r["id"] for r in app.workspace.session.environment["checks"]] == [
@@ -157,7 +157,7 @@ async def test_one_row_is_looked_at_again_alone(build: Build, machine: Machine) 
         assert app.workspace.session.environment["verdict"] == "ready"
         await pilot.press("r")
         await settle(pilot)
-        assert machine.asked[-1] is None
+        assert machine.requests[-1] is None
 
 
 async def test_a_tile_opens_its_rows_and_closes_them_again(build: Build) -> None:
@@ -213,9 +213,9 @@ async def test_the_report_goes_to_the_clipboard_and_to_a_file_without_the_home(
         await settle(pilot)
         await pilot.press("y")
         await settle(pilot)
-        kept = (app.workspace.paths.state / "environment-report.txt").read_text()
-    assert kept == app.clipboard
-    assert str(own_home) not in kept and "~/bin/python" in kept
+        saved = (app.workspace.paths.state / "environment-report.txt").read_text()
+    assert saved == app.clipboard
+    assert str(own_home) not in saved and "~/bin/python" in saved
 
 
 async def test_the_course_commands_say_what_is_satisfied(build: Build) -> None:

@@ -37,7 +37,7 @@ async def by_keys(pilot: Pilot[Any], machine: Machine) -> None:
     assert app.clipboard == "pip install torch"
     await pilot.press("e")
     await settle(pilot)
-    assert machine.asked[-1] == ["torch"]
+    assert machine.requests[-1] == ["torch"]
     await pilot.press("r")
     await settle(pilot)
     await pilot.press("ctrl+n")
@@ -60,10 +60,10 @@ async def by_mouse(pilot: Pilot[Any], machine: Machine) -> None:
     assert app.clipboard == "pip install torch"
     await pilot.click("#one")
     await settle(pilot)
-    assert machine.asked[-1] == ["torch"]
+    assert machine.requests[-1] == ["torch"]
     await pilot.click("#recheck")
     await settle(pilot)
-    assert machine.asked[-1] is None
+    assert machine.requests[-1] is None
     seen(pilot, "#primary")
     await pilot.click("#primary")
     await settle(pilot)

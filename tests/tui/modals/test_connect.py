@@ -62,17 +62,17 @@ TINY = {
 class Finder:
     """What `find_servers` was asked, and what it answers."""
 
-    def __init__(self, found: Sequence[dict[str, Any]] = FOUND) -> None:
-        self.found = found
-        self.asked: list[tuple[str | None, bool]] = []
+    def __init__(self, servers: Sequence[dict[str, Any]] = FOUND) -> None:
+        self.servers = servers
+        self.searches: list[tuple[str | None, bool]] = []
         self.known: list[tuple[str, str]] = []
 
     async def __call__(
         self, address: str | None = None, *, known: Sequence[tuple[str, str]], network: bool
     ) -> Sequence[dict[str, Any]]:
-        self.asked.append((address, network))
+        self.searches.append((address, network))
         self.known = list(known)
-        return self.found
+        return self.servers
 
 
 def services(called: Called, finder: Any, **more: Any) -> Services:
@@ -81,7 +81,7 @@ def services(called: Called, finder: Any, **more: Any) -> Services:
 
 def words(app: WizardApp, selector: str) -> str:
     """What stands there; nothing as long as nothing does."""
-    return "\n".join(str(found.render()) for found in app.screen.query(selector))
+    return "\n".join(str(widget.render()) for widget in app.screen.query(selector))
 
 
 async def choose_first(pilot: Pilot[Any]) -> None:
@@ -103,7 +103,7 @@ async def test_servers_are_listed_and_one_is_chosen_by_keys(
         await pilot.press("ctrl+g")
         await settle(pilot)
         assert isinstance(app.screen, ConnectScreen)
-        assert finder.asked == [(None, False)]
+        assert finder.searches == [(None, False)]
         assert ("Ollama", "http://127.0.0.1:11434/v1") in finder.known
         rows = app.screen.query_one("#servers", OptionList)
         assert [str(option.prompt) for option in rows.options] == [
@@ -168,13 +168,13 @@ async def test_a_typed_address_is_asked_and_its_fault_told(wizard: Build, called
         field = app.screen.query_one("#address", Input)
         field.focus()
         field.value = "localhost:8000"
-        finder.found = FOUND[1:]
+        finder.servers = FOUND[1:]
         await pilot.press("enter")
         await settle(pilot)
-        assert finder.asked[-1] == ("http://localhost:8000/v1", False)
+        assert finder.searches[-1] == ("http://localhost:8000/v1", False)
         assert words(app, "#state") == "No server answers."
         assert "does not answer: Connection refused. Start it." in words(app, "#fault")
-        finder.found = FOUND[:1]
+        finder.servers = FOUND[:1]
         field.value = "127.0.0.1:11434/v1#large:70b"
         await pilot.press("enter")
         await settle(pilot)
@@ -228,7 +228,7 @@ async def test_another_machine_is_asked_only_after_a_yes(
         assert "gpu.example:8000 is another machine" in text and "Plain http" in text
         await pilot.click("#yes" if yes else "#no")
         await settle(pilot)
-        assert finder.asked[1:] == ([("http://gpu.example:8000/v1", True)] if yes else [])
+        assert finder.searches[1:] == ([("http://gpu.example:8000/v1", True)] if yes else [])
         if yes:
             await pilot.press("enter")
             await settle(pilot)
@@ -279,14 +279,14 @@ async def test_hostile_names_are_only_text(wizard: Build, called: Called) -> Non
         await settle(pilot)
         rows = app.screen.query_one("#servers", OptionList)
         assert faultkit.leaks(str(rows.options[0].prompt).encode()) == []
-        finder.found = [fault]
+        finder.servers = [fault]
         app.screen.query_one("#address", Input).value = "localhost:1"
         app.screen.query_one("#address", Input).focus()
         await pilot.press("enter")
         await settle(pilot)
         for selector in ("#fault", "#silent", "#state"):
             assert faultkit.leaks(words(app, selector).encode()) == []
-        finder.found = [hostile]
+        finder.servers = [hostile]
         await pilot.press("f5")
         await settle(pilot)
         await pilot.press("enter")
@@ -306,8 +306,8 @@ async def test_steps_about_a_model_say_why_they_do_not_apply(wizard: Build, call
         app.screen.post_message(StepChosen(ids.index("convert")))
         await settle(pilot)
         assert isinstance(app.screen, ModelStep)
-        (told,) = app._notifications
-        assert told.message == "Convert needs a model of your own; Ctrl+G disconnects the server."
+        (notice,) = app._notifications
+        assert notice.message == "Convert needs a model of your own; Ctrl+G disconnects the server."
         app.screen.post_message(StepChosen(ids.index("quality")))
         await settle(pilot)
         assert isinstance(app.screen, QualityStep)
@@ -365,7 +365,10 @@ async def test_every_converted_precision_is_checked_and_shown(
     drift = QUALITY["drift"]
     verdict, _ = give_verdict([], drift)
     both = qualities_document(
-        *[quality_document(str(one["artifact"]), drift=drift, verdict=verdict) for one in made]
+        *[
+            quality_document(str(converted["artifact"]), drift=drift, verdict=verdict)
+            for converted in made
+        ]
     )
 
     async def check(targets: list[str], **options: Any) -> dict[str, Any]:
@@ -502,8 +505,8 @@ async def test_a_fault_in_the_chat_is_one_sentence_and_the_history_stays(
         await say(pilot, "three")
         await until(pilot, lambda: bool(talk.turns[-1].finish_reason))
         assert (talk.turns[-2].text, talk.turns[-1].text) == ("three", "All is well.")
-        asked = [message["content"] for message in script.asked[-1]["messages"]]
-        assert asked[:2] == ["one", "All is well."] and asked[-1] == "three"
+        contents = [message["content"] for message in script.requests[-1]["messages"]]
+        assert contents[:2] == ["one", "All is well."] and contents[-1] == "three"
 
 
 @pytest.mark.slow

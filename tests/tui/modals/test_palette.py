@@ -86,8 +86,8 @@ async def test_a_theme_is_shown_while_it_is_highlighted(wizard: Build) -> None:
         await settle(pilot)
         await pilot.press("f2", "down")
         await pilot.pause(PREVIEW_AFTER + 0.8)
-        shown = app.theme
-        assert shown != "firstlight" and load_settings()[0].values == {}
+        highlighted = app.theme
+        assert highlighted != "firstlight" and load_settings()[0].values == {}
         await pilot.press("escape")
         await settle(pilot)
         assert app.theme == "firstlight" and isinstance(app.screen, EnvironmentStep)
@@ -95,4 +95,4 @@ async def test_a_theme_is_shown_while_it_is_highlighted(wizard: Build) -> None:
         await pilot.pause(PREVIEW_AFTER + 0.2)
         await pilot.press("enter")
         await settle(pilot)
-        assert app.theme == shown and load_settings()[0].values == {"theme": shown}
+        assert app.theme == highlighted and load_settings()[0].values == {"theme": highlighted}

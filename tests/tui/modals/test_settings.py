@@ -108,9 +108,9 @@ async def test_each_mistake_is_said_and_the_wizard_opens(wizard: Build) -> None:
     app = wizard()
     async with app.run_test() as pilot:
         await settle(pilot)
-        said = " ".join(note.message for note in app._notifications)
-        assert "names no theme 'nowhere'" in said
-        assert "line 2: `monitor` must be a text" in said and "`keys.app.fly`" in said
+        notices = " ".join(note.message for note in app._notifications)
+        assert "names no theme 'nowhere'" in notices
+        assert "line 2: `monitor` must be a text" in notices and "`keys.app.fly`" in notices
         assert app.theme == "firstlight"
 
 

@@ -350,8 +350,8 @@ async def test_a_refusal_stands_on_the_step_and_keeps_the_choices(build: Build) 
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await give(pilot, "/models/gguf")
-        said = words(app, "#problem-words")
-        assert "GGUF model ␛[31m[b]." in said and "original folder" in said
+        problem = words(app, "#problem-words")
+        assert "GGUF model ␛[31m[b]." in problem and "original folder" in problem
         assert app.workspace.session == FULL
         panel = app.screen.query_one(ProblemPanel)
         assert panel.region.y >= 0 and panel.region.bottom <= 24

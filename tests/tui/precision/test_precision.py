@@ -180,11 +180,11 @@ async def test_the_goal_moves_the_star_and_follows_the_measurements(wizard: Buil
 
 @pytest.mark.slow
 async def test_the_picture_comes_with_the_second_measured_row(wizard: Build) -> None:
-    one = MEASURED.decide(quality=checked("int8", 0.0001, 1.0))
-    for session, shown in ((OPEN, False), (one, False), (MEASURED, True)):
+    checked_once = MEASURED.decide(quality=checked("int8", 0.0001, 1.0))
+    for session, visible in ((OPEN, False), (checked_once, False), (MEASURED, True)):
         async with wizard(session=session, first=PrecisionStep).run_test(size=(120, 40)) as pilot:
             await settle(pilot)
-            assert pilot.app.screen.query_one(PointChart).display is shown
+            assert pilot.app.screen.query_one(PointChart).display is visible
     async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         chart = pilot.app.screen.query_one(PointChart)

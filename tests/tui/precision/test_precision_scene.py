@@ -37,5 +37,5 @@ async def test_the_scene_is_half_measured(size: tuple[int, int]) -> None:
 
 def test_the_scene_names_no_folder_of_a_machine() -> None:
     text = (SCENES / "scenes" / "precision.json").read_text("utf-8")
-    for place in ("/tmp/", "/home/", "/root", "/work/", "/Users/", ":\\\\"):
-        assert place not in text
+    for folder in ("/tmp/", "/home/", "/root", "/work/", "/Users/", ":\\\\"):
+        assert folder not in text

@@ -31,8 +31,8 @@ async def test_the_verdict_comes_first(wizard: Build, size: tuple[int, int]) -> 
         verdict = results.query_one("#verdict", Words)
         assert "USABLE WITH CAUTION" in str(verdict.render())
         assert verdict.region.y < app.screen.query_one("#prompts", Input).region.y
-        shown = [pane for pane in results.query(TilePane) if pane.display]
-        assert len(shown) == 4 and len({pane.region.y for pane in shown}) == (
+        panes = [pane for pane in results.query(TilePane) if pane.display]
+        assert len(panes) == 4 and len({pane.region.y for pane in panes}) == (
             4 if size[1] < 30 else 1
         )
         # The name of the precision, not of the folder.
@@ -134,17 +134,17 @@ async def test_without_a_drift_the_room_is_that_of_the_evidence(
         {**row, "evidence": {**row["evidence"], "summary": " ".join(WORDS)}}
         for row in document["checks"]
     ]
-    asked: list[PromptAnswer] = [{"prompt": f"Question {n}?", "answer": LONG} for n in range(9)]
-    document["checks"][0]["evidence"]["answers"] = asked
+    answers: list[PromptAnswer] = [{"prompt": f"Question {n}?", "answer": LONG} for n in range(9)]
+    document["checks"][0]["evidence"]["answers"] = answers
     session = FULL.decide(quality=document)
     async with wizard(session=session, first=QualityStep).run_test(size=size) as pilot:
         await settle(pilot)
         screen = pilot.app.screen
         assert not screen.query_one("#examples").display
-        shown = screen.query_one("#checks", Chart).render().plain
+        checks = screen.query_one("#checks", Chart).render().plain
         tall = size[1] >= 45
-        assert ("? Question 4?" in shown) is tall and "Question 5?" not in shown
-        assert ("✗ b: failed" in shown) is tall
+        assert ("? Question 4?" in checks) is tall and "Question 5?" not in checks
+        assert ("✗ b: failed" in checks) is tall
         if tall:
             share = empty_share(content_rows(pilot))
             assert share <= LIMIT, f"{share:.2f} of the rows are empty"
@@ -155,9 +155,11 @@ async def test_without_a_drift_the_room_is_that_of_the_evidence(
 
 
 def test_of_several_targets_each_drift_is_said_once() -> None:
-    one = quality(*CHECKS[:2], target=INT4)
-    one["verdict"], _ = give_verdict([], DRIFT)
-    words = check_words({"kind": "qualities", "ok": True, "artifacts": [one, one]}).plain
+    checked_artifact = quality(*CHECKS[:2], target=INT4)
+    checked_artifact["verdict"], _ = give_verdict([], DRIFT)
+    words = check_words(
+        {"kind": "qualities", "ok": True, "artifacts": [checked_artifact, checked_artifact]}
+    ).plain
     assert words.count("mean KL") == words.count("perplexity") == words.count("int4 ") == 2
 
 

@@ -44,8 +44,8 @@ async def test_both_answers_stand_side_by_side(
 ) -> None:
     hostile: DriftExample = {**EXAMPLE, "prompt": faultkit.PAYLOAD, "artifact": faultkit.PAYLOAD}
     drift: DriftDocument = {**QUALITY["drift"], "worst": [EXAMPLE, SAME, hostile]}
-    one = quality_document("/models/out/int4", drift=drift)
-    quality = qualities_document(one, one) if several else one
+    of_artifact = quality_document("/models/out/int4", drift=drift)
+    quality = qualities_document(of_artifact, of_artifact) if several else of_artifact
     app = wizard(session=FULL.decide(quality=quality), first=QualityStep)
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
@@ -56,9 +56,9 @@ async def test_both_answers_stand_side_by_side(
         left, right = list(screen.query(".side"))[:2]
         assert left.region.y == right.region.y and left.region.right <= right.region.x
         assert right.region.right <= size[0]
-        shown = "\n".join(str(words.render()) for words in screen.query(Words))
-        assert "kl_mean" not in shown and "None" not in shown
-        assert "Four bits a weight." in shown and "The same, to the last word." in shown
+        text = "\n".join(str(words.render()) for words in screen.query(Words))
+        assert "kl_mean" not in text and "None" not in text
+        assert "Four bits a weight." in text and "The same, to the last word." in text
 
 
 async def test_without_drift_it_says_so(wizard: Build) -> None:

@@ -171,21 +171,21 @@ async def test_the_list_says_what_runs_what_waits_and_how_it_ended(bench: Bench)
 
 
 def workspace_of(session: Session) -> tuple[Workspace, list[str]]:
-    told: list[str] = []
+    notices: list[str] = []
     return (
         Workspace(
             LoopTasks(),
             navigation=Navigation((BenchmarkStep,)),
             session=session,
             services=fake_services(Called()),
-            tell=told.append,
+            tell=notices.append,
         ),
-        told,
+        notices,
     )
 
 
 async def test_leaving_names_what_runs_and_what_waits(bench: Bench) -> None:
-    workspace, told = workspace_of(FULL)
+    workspace, notices = workspace_of(FULL)
 
     async def forever(on_event: OnEvent, started: Started) -> None:
         await asyncio.Event().wait()
@@ -194,7 +194,7 @@ async def test_leaving_names_what_runs_and_what_waits(bench: Bench) -> None:
     workspace.start(WorkKey[None]("benchmark"), "The benchmark", forever, alone=True)
     question = "The conversion is still running. The benchmark waits for its turn. Stop and quit?"
     assert workspace.leave_question().startswith(question)
-    assert told == ["The benchmark begins after the conversion. F3 shows the jobs."]
+    assert notices == ["The benchmark begins after the conversion. F3 shows the jobs."]
     workspace.jobs.close()
     workspace.stop_work("convert")
 

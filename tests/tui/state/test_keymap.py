@@ -66,13 +66,13 @@ def test_no_two_acts_that_ship_clash() -> None:
     # A step says in its own words what a key of the wizard does there.
     same = {("chat.stop", "step.stop")}
     twice = [
-        (one.id, other.id, key)
-        for one in rows
-        for key in one.default.split(",")
-        for other in clashes(rows, one, key)
-        if one.id < other.id
-        and "connect" not in one.id + other.id
-        and (one.id, other.id) not in same
+        (act.id, other.id, key)
+        for act in rows
+        for key in act.default.split(",")
+        for other in clashes(rows, act, key)
+        if act.id < other.id
+        and "connect" not in act.id + other.id
+        and (act.id, other.id) not in same
     ]
     assert twice == []
 

@@ -41,12 +41,12 @@ SERVER = Session().decide(
 
 
 def test_every_move_shows_the_step_and_ends_at_the_ends() -> None:
-    shown: list[int] = []
-    navigation = Navigation(STEPS, show=lambda: shown.append(navigation.position))
+    positions: list[int] = []
+    navigation = Navigation(STEPS, show=lambda: positions.append(navigation.position))
     for _ in range(3):
         navigation.go(+1, Session())
     navigation.go(-1, Session())
-    assert shown == [1, 2, 1], "after the last step nothing is shown"
+    assert positions == [1, 2, 1], "after the last step nothing is shown"
     assert navigation.is_after("model") and not navigation.is_after("convert")
     assert not navigation.is_after("nowhere")
 

@@ -21,9 +21,9 @@ def draft(model: Any = INFERENCE_MODEL, now: list[float] | None = None) -> Templ
 @given(st.dictionaries(st.sampled_from(("system", "user", "assistant", "prompt")), TEXTS))
 def test_a_document_comes_back_from_its_fields(prompts: dict[str, str]) -> None:
     model = {**INFERENCE_MODEL, "PromptTemplate": prompts, "Extra": 1}
-    found = draft(model).document()
-    kept = {role: text for role, text in prompts.items() if text or role == "prompt"}
-    assert found == {**model, "PromptTemplate": {"prompt": "", **kept}}
+    document = draft(model).document()
+    fields = {role: text for role, text in prompts.items() if text or role == "prompt"}
+    assert document == {**model, "PromptTemplate": {"prompt": "", **fields}}
 
 
 def test_typing_in_one_field_is_one_step_and_a_pause_begins_another() -> None:

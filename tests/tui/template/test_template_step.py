@@ -52,7 +52,7 @@ PREVIEW = {
 
 def words(app: WizardApp, selector: str) -> str:
     """What stands there; nothing as long as nothing does."""
-    return "\n".join(str(found.visual) for found in app.screen.query(selector).results(Words))
+    return "\n".join(str(widget.visual) for widget in app.screen.query(selector).results(Words))
 
 
 def value(app: WizardApp, name: str) -> str:
@@ -168,8 +168,8 @@ async def test_an_edit_survives_a_walk_and_is_undone_and_redone(
         assert value(app, "user").startswith("<|im")
         await pilot.press("ctrl+y")
         assert value(app, "user").startswith("X\\n<|im")
-        asked = [c for c in called.calls if c[0] == "check_template"][-1][2]["inference_model"]
-        assert asked["PromptTemplate"]["user"].startswith("X\n<|im")
+        model = [c for c in called.calls if c[0] == "check_template"][-1][2]["inference_model"]
+        assert model["PromptTemplate"]["user"].startswith("X\n<|im")
 
 
 @pytest.mark.slow
@@ -189,8 +189,8 @@ async def test_no_letter_is_lost_however_fast_they_come(wizard: Build, called: C
         assert field.value == "another"
         await pilot.press("f5")
         await settle(pilot)
-        asked = [c for c in called.calls if c[0] == "check_template"][-1][2]["inference_model"]
-        assert asked["Name"] == "another"
+        model = [c for c in called.calls if c[0] == "check_template"][-1][2]["inference_model"]
+        assert model["Name"] == "another"
 
 
 @pytest.mark.slow
@@ -421,8 +421,8 @@ async def test_a_model_without_a_template_takes_its_familys_fields(
         await pilot.press("enter")
         await settle(pilot)
         assert value(app, "prompt").endswith("<|im_start|>assistant\\n")
-        asked = [c for c in called.calls if c[0] == "check_template"][-1][2]["inference_model"]
-        assert asked["PromptTemplate"]["user"] == "<|im_start|>user\n{Content}<|im_end|>\n"
+        model = [c for c in called.calls if c[0] == "check_template"][-1][2]["inference_model"]
+        assert model["PromptTemplate"]["user"] == "<|im_start|>user\n{Content}<|im_end|>\n"
         assert "Template matches" in words(app, "#lock")
 
 
@@ -481,8 +481,8 @@ async def test_every_preset_can_be_taken(wizard: Build, called: Called) -> None:
         await settle(pilot)
         for index, preset in enumerate(PRESETS, start=1):
             await take_preset(pilot, index)
-            found = app.workspace.drafts.template.document()["PromptTemplate"]
-            assert found == find_preset(preset.key).prompt_template
+            fields = app.workspace.drafts.template.document()["PromptTemplate"]
+            assert fields == find_preset(preset.key).prompt_template
 
 
 def test_the_verdict_reads_as_a_sentence() -> None:

@@ -122,11 +122,11 @@ async def test_a_piece_of_text_shares_its_style_unless_it_is_a_link(wizard: Buil
 async def test_covered_lines_are_not_asked_for(
     wizard: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Region] = []
+    crops: list[Region] = []
     original = Widget.render_lines
 
     def counted(widget: Widget, crop: Region) -> list[Strip]:
-        asked.append(crop)
+        crops.append(crop)
         return original(widget, crop)
 
     app = wizard(session=FULL)
@@ -136,14 +136,14 @@ async def test_covered_lines_are_not_asked_for(
         compositor = app.screen._compositor
         lines = []
         for plain in (True, False):
-            asked.clear()
+            crops.clear()
             lines_of(compositor, plain=plain)
-            lines.append(sum(crop.height for crop in asked))
+            lines.append(sum(crop.height for crop in crops))
         assert lines[1] < 0.75 * lines[0]
         # Of a change in one line, one line of what lies there.
-        asked.clear()
+        crops.clear()
         compositor._render_chops(Region(0, 12, 120, 1), {12}.__contains__)
-        assert asked and all(crop.height == 1 for crop in asked)
+        assert crops and all(crop.height == 1 for crop in crops)
 
 
 def test_a_strip_makes_a_cache_when_it_needs_one_and_keeps_it(wizard: Build) -> None:

@@ -40,9 +40,9 @@ async def test_the_handlers_are_those_of_textual(wizard: Build, step: type[StepS
             for kind in KINDS:
                 message = kind(part).set_sender(part)
                 name = "on_idle" if isinstance(message, events.Idle) else message.handler_name
-                found = list(quick_messages._bound(part, name, message))
-                assert found == list(quick_messages._search(part, name, message))
-                several += len(found) > 1
+                handlers = list(quick_messages._bound(part, name, message))
+                assert handlers == list(quick_messages._search(part, name, message))
+                several += len(handlers) > 1
         assert several
 
 
