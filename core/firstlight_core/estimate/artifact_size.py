@@ -81,3 +81,18 @@ def artifact_bytes(inspection: Inspection, precision: Precision) -> int:
     shared = structure.tied and precision.shares_tied_table
     embedding = 0 if shared else 4 * table
     return round(total + embedding + 4 * structure.vectors + rope + around)
+
+
+def calibrated_checkpoint_bytes(inspection: Inspection, precision: Precision) -> int:
+    """Size of the checkpoint that Olive's calibration leaves for the builder: packed layers, all else in float32.
+
+    It lies beside the artifact until the conversion ends.
+    """
+    shape, structure = inspection.shape, inspection.structure
+    bits, block = precision.bits or 4, precision.body_block
+    layers = sum(
+        quantised_bytes(columns, rows, bits, block, zero_points=precision.has_zero_points)
+        for columns, rows in structure.matrices
+    )
+    tables = shape.vocab * shape.hidden * (1 if structure.tied else 2)
+    return round(layers + 4 * (tables + structure.vectors) + inspection.tokenizer.bytes)

@@ -14,7 +14,7 @@ from typing import TypedDict
 from firstlight_core.documents.estimate import BlockedBy, EstimateDocument
 from firstlight_core.documents.model import InspectDocument
 from firstlight_core.environment.precision_support import precision_available
-from firstlight_core.estimate.artifact_size import artifact_bytes
+from firstlight_core.estimate.artifact_size import artifact_bytes, calibrated_checkpoint_bytes
 from firstlight_core.estimate.calibrated_cost import (
     LONGEST_SECONDS,
     calibration_ram,
@@ -118,6 +118,8 @@ def estimate(
     tokens = min(context, inspection.shape.context or context)
     # Olive's cache and its output are one file with two names; the FP32 graph of a second pass is twice its FP16.
     disk = size * (3 if precision.half_pass else 1)
+    if precision.calibrated:
+        disk += calibrated_checkpoint_bytes(inspection, precision)
     if inspection.adapter is not None:
         # The merged model is in memory too, in float32 (jobs/adapter_merge.py).
         disk += 4 * inspection.parameters

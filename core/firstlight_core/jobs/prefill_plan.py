@@ -6,7 +6,8 @@ up to 1.05, and greedy answers differ. Three things would let that happen from o
 follows the load of the machine, a last chunk of a single token, and a KV cache in which an earlier answer was
 decoded token by token. A plan that depends on nothing but the prompt's length and the model rules out all three.
 Measured on the sample and on SmolLM2 (INT4, INT8, FP32, with 1 to 4 threads): rows that are computed with at least one other are
-bit-equal for every chunking. Attention works in tiles of 128 rows, so one append of 129 or 257 tokens computes its last row alone
+bit-equal for every chunking, except that the kernel for 4 bits in blocks of 64 and more takes rows by twos and the last of an odd
+number alone, with another order of its sums. So a chunk that others follow has a multiple of four rows. Attention works in tiles of 128 rows, so one append of 129 or 257 tokens computes its last row alone
 too: Foundry Local, which appends the whole prompt, answers SmolLM2's INT4 otherwise there, and only there.
 """
 
@@ -16,6 +17,8 @@ _CHUNKS = ((150_000_000, 128), (300_000_000, 64), (600_000_000, 32))
 """Multiply-adds of a token up to which a chunk has so many tokens: 0.1 to 0.25 s on two cores at 200 to 280 giga-operations
 a second (measured in INT4: 128 tokens of SmolLM2-135M or Gemma 3 270M take 0.14 s). Larger chunks gain nothing more there."""
 _SMALLEST = 16
+_TILE = 4
+"""Rows that a kernel may compute together: a chunk that another follows holds no part of a tile."""
 
 
 def chunk_tokens(model: Mapping[str, object], *, head_once: bool = False) -> int:
@@ -34,12 +37,12 @@ def chunk_tokens(model: Mapping[str, object], *, head_once: bool = False) -> int
 
 def chunk_ends(count: int, size: int, *, start: int = 0) -> list[int]:
     """Return where the chunks of `count` prompt tokens end, the first beginning at `start`; no chunk but a whole prompt
-    has a single token, the last but one leaves it one of its own. A chunk never exceeds `size`, for attention computes
-    row 129 of an append alone.
+    has a single token, the last but one leaves it a tile of its own. A chunk never exceeds `size`, a multiple of a tile,
+    for attention computes row 129 of an append alone.
     """
     ends = [*range(start + size, count, size), count]
     if len(ends) > 1 and ends[-1] - ends[-2] == 1:
-        ends[-2] -= 1
+        ends[-2] -= _TILE
     return ends
 
 

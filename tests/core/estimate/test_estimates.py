@@ -107,6 +107,19 @@ def test_what_does_not_fit_says_so(sample: Path) -> None:
     assert not disk["available"] and "disk" in disk["reason"]
 
 
+def test_the_disk_holds_the_calibrated_checkpoint_too(sample: Path) -> None:
+    """Watched while the sample was converted: Olive's folder of the rounded weights stays until the end."""
+    inspection = inspect_model(sample)
+    for key, checkpoint in (("int4", 3_195_000), ("int4-calibrated", 3_370_000)):
+        row = estimate(inspection, find_precision(key), room=PLENTY)
+        assert row["disk_bytes"] == pytest.approx(row["bytes"] + checkpoint, rel=0.02)
+        short = Room(memory=2**45, disk=row["disk_bytes"] - 1)
+        assert estimate(inspection, find_precision(key), room=short)["blocked_by"] == "disk"
+    for key in ("int8", "int4-quality"):
+        row = estimate(inspection, find_precision(key), room=PLENTY)
+        assert row["disk_bytes"] == row["bytes"]
+
+
 def test_what_would_fit_is_said(sample: Path) -> None:
     inspection = inspect_model(sample)
     needs = {

@@ -1,10 +1,14 @@
 """The same artifact, prompt and settings give the same tokens and logits, whatever was asked before."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from firstlight_core.documents import jobs_engine
 from firstlight_core.inference.engine import Engine, open_engine
@@ -26,10 +30,26 @@ def test_a_plan_covers_the_prompt_and_leaves_no_token_alone() -> None:
             assert widths == [count] or min(widths) >= 2
             assert max(widths) <= size
             assert all(width == size for width in widths[:-2])
-    assert chunk_ends(65, 64) == [63, 65]
-    assert chunk_ends(129, 64) == [64, 127, 129]
-    assert chunk_ends(129, 128) == [127, 129]
+            assert all(width % 4 == 0 for width in widths[:-1])
+    assert chunk_ends(65, 64) == [60, 65]
+    assert chunk_ends(129, 64) == [64, 124, 129]
+    assert chunk_ends(129, 128) == [124, 129]
     assert chunk_ends(100, 64, start=30) == [94, 100]
+    assert chunk_ends(95, 64, start=30) == [90, 95]
+
+
+@pytest.mark.parametrize("block", [32, 64, 128])
+def test_a_row_is_the_same_in_every_chunk_of_a_plan(block: int) -> None:
+    """The real kernel, 576 columns as SmolLM2 has them: what a longer prompt keeps of a shorter one is what it would compute."""
+    random = np.random.default_rng(3)
+    tokens = random.standard_normal((128, 576)).astype(np.float32)
+    run = _matrix(576, 64, block, random)
+    whole = run(tokens)
+    for size in (16, 32, 64, 128):
+        for count in (size + 1, size + 2, size + 3):
+            for start, end in pairwise([0, *chunk_ends(count, size)][:-1]):
+                alone = run(tokens[start:end])
+                assert np.array_equal(alone, whole[start:end]), (block, size, count)
 
 
 def test_a_longer_prompt_begins_with_the_same_chunks() -> None:
@@ -72,6 +92,33 @@ def test_what_asks_for_the_same_answer_each_time() -> None:
     assert is_repeatable({"do_sample": True, "random_seed": 0})
     assert is_seeded({"do_sample": True, "random_seed": 0})
     assert not is_seeded({"do_sample": False, "random_seed": 3})
+
+
+def _matrix(
+    columns: int, rows: int, block: int, random: np.random.Generator
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A product with random 4-bit weights as a decoder has it, in onnxruntime with two threads."""
+    blocks = -(-columns // block)
+    packed = random.integers(0, 256, (rows, blocks, block // 2)).astype(np.uint8)
+    scales = random.random(rows * blocks).astype(np.float32)
+    node = helper.make_node(
+        "MatMulNBits", ["A", "B", "scales"], ["Y"], domain="com.microsoft",
+        K=columns, N=rows, bits=4, block_size=block, accuracy_level=4,
+    )  # fmt: skip
+    graph = helper.make_graph(
+        [node],
+        "matrix",
+        [helper.make_tensor_value_info("A", TensorProto.FLOAT, ["tokens", columns])],
+        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, ["tokens", rows])],
+        [numpy_helper.from_array(packed, "B"), numpy_helper.from_array(scales, "scales")],
+    )
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    session = onnxruntime.InferenceSession(
+        helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString(), options
+    )
+    return lambda tokens: session.run(None, {"A": tokens})[0]
 
 
 async def _asked(engine: Engine, ids: list[int], search: Any = GREEDY, **more: Any) -> Any:
