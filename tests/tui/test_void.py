@@ -7,7 +7,7 @@ from bench.emptiness import LIMIT, empty_share
 from firstlight_core.documents.bench_parts import ClientsLevel
 from firstlight_core.documents.measure import BenchDocument, BenchResult
 from firstlight_core.monitor import ALERT_THRESHOLDS, AlertThresholds
-from firstlight_tui.steps.benchmark.limits import limits_content, limits_of, over_words
+from firstlight_tui.steps.benchmark.limits import limits_chart, limits_of, over_words
 from firstlight_tui.steps.benchmark.results import BenchResults
 from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
@@ -97,7 +97,9 @@ def test_a_void_figure_keeps_no_limit_and_breaks_none() -> None:
     limits = limits_of(void, void["results"][0], strict)
     assert [limit.name for limit in limits if limit.void] == ["first token", "processor"]
     assert over_words(limits) == ""
-    rows = limits_content(limits).plain.splitlines()
+    drawn = limits_chart(limits)
+    assert drawn is not None
+    rows = drawn.draw(100, 9).plain.splitlines()
     assert ["✗ VOID" in row for row in rows] == [False, True, False, True]
     assert "✓ within" in rows[2], "memory is what it is"
 

@@ -9,7 +9,7 @@ from firstlight_core.monitor import ALERT_THRESHOLDS
 from firstlight_core.process.events import Event, Measured, Stage
 from firstlight_tui.modals.detail import DetailScreen
 from firstlight_tui.state.work import Work, WorkKey
-from firstlight_tui.steps.benchmark.limits import limits_content, limits_of, over_words
+from firstlight_tui.steps.benchmark.limits import limits_chart, limits_of, over_words
 from firstlight_tui.steps.benchmark.results import BenchResults
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.steps.benchmark.waiting import quiet_wait
@@ -143,9 +143,14 @@ def test_limits_are_those_of_the_settings() -> None:
     strict = ALERT_THRESHOLDS | {"response_time_ms": 400, "memory_usage_percent": 2}
     limits = limits_of(whole, artifact, strict)
     assert over_words(limits) == "✗ OVER THE LIMIT: first token 500 ms, memory 512.0 MiB."
-    assert "Against your limits" in limits_content(limits, strict).plain
-    assert "limit 0.40 s" in limits_content(limits, strict).plain
-    assert "the course's" in limits_content(limits_of(whole, artifact)).plain
+    drawn = limits_chart(limits, strict)
+    assert drawn is not None and drawn.title == "Against your limits"
+    assert "limit 0.40 s" in drawn.draw(100, 9).plain
+    for width, gauge in ((100, True), (55, False)):
+        rows = drawn.draw(width, 9).plain.splitlines()
+        assert "OVER THE LIMIT" in rows[1] and ("▕" in rows[1]) is gauge
+    drawn = limits_chart(limits_of(whole, artifact))
+    assert drawn is not None and "the course's" in drawn.title
     assert whole["machine"]["memory_bytes"] == 24 * GIB
 
 

@@ -41,8 +41,18 @@ def speed_bars(document: BenchDocument) -> Bars | None:
     """Return the writing speed of each target at the quoted prompt length; None where none was measured."""
     lengths = [case.get("prompt_tokens") for r in document["results"] for case in r["cases"]]
     index = quoted_index(lengths)
-    prompt = f"{lengths[index]}-token prompt, " if index is not None else ""
-    return _bars(document, f"Writing, tokens a second ({prompt}├─┤ min–max)", decode_of)
+    facts = [f"{lengths[index]}-token prompt"] if index is not None else []
+    if has_spread(document):
+        facts.append("├─┤ min–max")
+    words = f" ({', '.join(facts)})" if facts else ""
+    return _bars(document, f"Writing, tokens a second{words}", decode_of)
+
+
+def has_spread(document: BenchDocument) -> bool:
+    """Return whether anything was measured more than once."""
+    cases = (case for result in document["results"] for case in result["cases"])
+    figures = (figure_of(case) for case in cases for figure_of in (ttft_of, prefill_of, decode_of))
+    return any(figure is not None and len(figure["samples"]) > 1 for figure in figures)
 
 
 def further_bars(document: BenchDocument) -> tuple[Bars | None, ...]:

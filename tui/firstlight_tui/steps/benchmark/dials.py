@@ -38,8 +38,8 @@ def tiles(
     )
 
 
-def figures_ahead() -> Paragraphs:
-    """Return what a benchmark measures, for as long as it has measured nothing."""
+def figures_ahead(title: str = "") -> Paragraphs:
+    """Return what a benchmark measures, for as long as it has measured nothing that counts."""
     lengths = ", ".join(map(str, LENGTHS[:-1]))
     return checklist(
         {
@@ -49,7 +49,8 @@ def figures_ahead() -> Paragraphs:
             "memory": "The most RAM that the engine takes.",
             "loading": "The time until it can answer, from the disk and from memory.",
             "rounds": f"{REPEATS} after a warm-up; beside a busy program they are void, and say so.",
-        }
+        },
+        title,
     )
 
 

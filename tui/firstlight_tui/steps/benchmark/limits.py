@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from firstlight_core.documents.measure import BenchDocument, BenchResult
@@ -14,8 +15,10 @@ from firstlight_tui.widgets.bench_plots import ttft_of
 from firstlight_tui.widgets.charts.canvas import Piece, fitted, lines_of, trough
 from firstlight_tui.widgets.charts.roles import BAD, BOLD, CAUTION, FILL, GOOD, MUTED, TITLE
 
-BAR = 24
-"""Cells of a gauge; a quarter of it lies beyond the threshold."""
+BAR, GOOD_BAR, LEAST_BAR = 24, 16, 8
+"""Cells of a gauge, a quarter of it beyond the threshold; those below which words become brief, and none is drawn."""
+NAME, FIGURE, THRESHOLD = 13, 11, 15
+"""Cells of the other columns."""
 BEYOND = 4 / 3
 
 
@@ -38,24 +41,52 @@ class Limit:
         """True if the figure is beyond the threshold, and should not be."""
         return self.share > 1 and not self.expected and not self.void
 
-    def pieces(self) -> list[Piece]:
-        """The row: name, figure, gauge, threshold, verdict."""
-        over = self.share > 1
-        style = BAD if self.broken else FILL
-        mark, words, judged = ("✓", "within", GOOD)
-        if over:
-            mark, words, judged = ("!", "expected while it answers", CAUTION)
-        if self.broken:
-            mark, words, judged = ("✗", "OVER THE LIMIT", f"{BOLD} {BAD}")
+    def verdict(self, *, brief: bool = False) -> Piece:
+        """Return the mark and the words behind the threshold."""
         if self.void:
-            style, mark, words, judged = MUTED, "✗", "VOID", f"{BOLD} {BAD}"
+            return "✗ VOID", f"{BOLD} {BAD}"
+        if self.broken:
+            return "✗ OVER THE LIMIT", f"{BOLD} {BAD}"
+        if self.share > 1:
+            return "! expected" if brief else "! expected while it answers", CAUTION
+        return "✓ within", GOOD
+
+    def pieces(self, bar: int, *, brief: bool) -> list[Piece]:
+        """Return the row: name, figure, gauge of `bar` cells, threshold, verdict."""
+        style = MUTED if self.void else BAD if self.broken else FILL
         return [
-            (fitted(self.name, 13), MUTED),
-            (fitted(self.figure, 11), BOLD),
-            *trough(self.share / BEYOND, BAR, style),
-            (fitted(f" limit {self.threshold}", 15), MUTED),
-            (f"{mark} {words}", judged),
+            (fitted(self.name, NAME), MUTED),
+            (fitted(self.figure, FIGURE), BOLD),
+            *(trough(self.share / BEYOND, bar, style) if bar else ()),
+            (fitted(f" limit {self.threshold}", THRESHOLD), MUTED),
+            self.verdict(brief=brief),
         ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """A title and a row for each limit."""
+
+    title: str
+    limits: tuple[Limit, ...]
+
+    def rows(self, width: int) -> int:
+        """The title and the limits."""
+        return 1 + len(self.limits)
+
+    def draw(self, width: int, height: int) -> Content:
+        """Return the lines; words are brief, and gauges short, before a gauge gives way."""
+        brief = self._bar(width, brief=False) < GOOD_BAR
+        bar = self._bar(width, brief=brief)
+        bar = min(bar, BAR) if bar >= LEAST_BAR else 0
+        title: list[Piece] = [(self.title, TITLE)]
+        rows = [title, *(limit.pieces(bar, brief=brief) for limit in self.limits)]
+        return lines_of(rows[:height], width)
+
+    def _bar(self, width: int, *, brief: bool) -> int:
+        """Return the cells that are left for a gauge."""
+        words = max(cell_len(limit.verdict(brief=brief)[0]) for limit in self.limits)
+        return width - NAME - FIGURE - THRESHOLD - words
 
 
 def limits_of(
@@ -122,15 +153,14 @@ def _percent(
     )
 
 
-def limits_content(
+def limits_chart(
     limits: Sequence[Limit], thresholds: AlertThresholds = ALERT_THRESHOLDS
-) -> Content:
-    """A row for each limit below their title; nothing where nothing was measured."""
+) -> Limits | None:
+    """Return a row for each limit below their title; None where nothing was measured."""
     if not limits:
-        return Content("")
+        return None
     whose = "the course's" if thresholds == ALERT_THRESHOLDS else "your"
-    title: list[Piece] = [(f"Against {whose} limits", TITLE)]
-    return lines_of([title, *(limit.pieces() for limit in limits)])
+    return Limits(title=f"Against {whose} limits", limits=tuple(limits))
 
 
 def over_words(limits: Sequence[Limit]) -> str:

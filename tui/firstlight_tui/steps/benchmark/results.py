@@ -20,12 +20,13 @@ from firstlight_core.monitor import ALERT_THRESHOLDS, AlertThresholds
 from firstlight_core.process.events import Measured
 from firstlight_core.text import one_line
 from firstlight_tui.modals.detail import DetailScreen
-from firstlight_tui.steps.benchmark.ceiling import Ceiling, ceiling_of
+from firstlight_tui.steps.benchmark.answers import answer_times, expected_waits
+from firstlight_tui.steps.benchmark.ceiling import ceiling_of
 from firstlight_tui.steps.benchmark.dials import figures_ahead, tiles
-from firstlight_tui.steps.benchmark.limits import limits_content, limits_of, over_words
+from firstlight_tui.steps.benchmark.limits import limits_chart, limits_of, over_words
 from firstlight_tui.steps.benchmark.live import live_bars, live_plots, live_rows, live_tiles
-from firstlight_tui.steps.benchmark.loading import Loading, loading_of
-from firstlight_tui.steps.benchmark.more import answer_times, more_to_measure
+from firstlight_tui.steps.benchmark.loading import loading_of
+from firstlight_tui.steps.benchmark.more import more_to_measure
 from firstlight_tui.steps.benchmark.opened_row import opened_row, opened_title
 from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows, processor_share
 from firstlight_tui.steps.benchmark.waiting import QuietWait
@@ -33,11 +34,12 @@ from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.bench_plots import (
     curves,
     further_bars,
+    has_spread,
     label_of,
     speed_bars,
     void_rounds,
 )
-from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.chart import Chart, Drawing
 from firstlight_tui.widgets.charts.lines import LinePlot
 from firstlight_tui.widgets.charts.roles import MUTED
 from firstlight_tui.widgets.charts.tile import Tile, TilePane, TileRow
@@ -47,9 +49,12 @@ from firstlight_tui.widgets.words import part
 TILES = ("first-token", "writing", "reading", "memory")
 BARS = ("speeds", "readings", "waits")
 """The first always; the others beside it where the terminal is wide."""
-MACHINE = ("ceiling", "loading")
+FURTHER = ("ceiling", "loading", "limits")
+"""Charts that are there where they have something to say."""
 BESIDE = 90
 """Columns from which two charts stand beside each other."""
+WIDE = 160
+"""Columns from which the limits and the times of answers stand beside each other."""
 PLOTS = ("plot-first-token", "plot-writing")
 FIGURES = (
     Column(key="target", label="Target"),
@@ -70,6 +75,7 @@ CLIENTS = (
     Column(key="p95", label="p95 ms", width=7),
     Column(key="errors", label="Errors", width=6),
 )
+SAYS = "What a measurement on a quiet machine says"
 VOID = "✗ VOID: measure again before you use these figures. W waits until the machine is quiet."
 STOPPED = "! STOPPED EARLY: the figures are of what was measured until then."
 
@@ -93,9 +99,12 @@ class BenchResults(Vertical):
     BenchResults #machine Chart { margin: 1 2 0 0; }
     BenchResults #bars Chart { margin-right: 2; }
     BenchResults #readings, BenchResults #waits { display: none; }
-    BenchResults #limits { margin-top: 1; }
+    BenchResults #meaning { height: auto; layout: vertical; }
+    BenchResults.-wide #meaning { layout: horizontal; }
+    BenchResults #limits { margin: 1 2 0 0; }
     BenchResults #plots { height: 1fr; min-height: 8; max-height: 24; margin-top: 1; display: none; }
     BenchResults.-plots #plots { display: block; }
+    BenchResults.-bare #plots { display: none; }
     BenchResults #plots Chart { height: 100%; margin-right: 2; }
     BenchResults FittedTable { height: auto; max-height: 14; margin-top: 1; display: none; }
     BenchResults #notes { margin-top: 1; max-width: 100; }
@@ -117,7 +126,6 @@ class BenchResults(Vertical):
         with TileRow(id="dials"):
             for name, tile in zip(TILES, live_tiles({}, None), strict=True):
                 yield TilePane(tile, id=name)
-        yield Chart(figures_ahead(), id="ahead")
         with Horizontal(id="bars"):
             for name in BARS:
                 yield Chart(id=name)
@@ -129,9 +137,11 @@ class BenchResults(Vertical):
                 yield Chart(id=name)
         yield FittedTable(FIGURES, id="figures")
         yield FittedTable(CLIENTS, id="clients")
-        yield Words(id="limits")
-        yield Chart(id="answers")
+        with Container(id="meaning"):
+            yield Chart(id="limits")
+            yield Chart(id="answers")
         yield Chart(id="more")
+        yield Chart(figures_ahead(), id="ahead")
         yield Words(id="notes", classes="muted")
 
     def show_wait(self, wait: QuietWait | None) -> None:
@@ -147,13 +157,14 @@ class BenchResults(Vertical):
         self.add_class("-empty")
         self._opened = []
         self._show_tiles(live_tiles({}, None))
-        for name in (*BARS, *MACHINE):
+        for name in BARS:
             self.query_one(f"#{name}", Chart).show(None)
+        self._show_charts(dict.fromkeys(FURTHER))
         self._show_plots(())
-        self.remove_class("-bare")
+        self.remove_class("-bare", "-void")
         for name in ("figures", "clients"):
             self.query_one(f"#{name}").display = False
-        for name in ("setup", "banner", "limits", "notes"):
+        for name in ("setup", "banner", "notes"):
             self.query_one(f"#{name}", Words).update("")
         self.query_one("#banner").display = False
 
@@ -161,15 +172,15 @@ class BenchResults(Vertical):
         self, measured: Mapping[str, float], repetitions: Iterable[Measured], memory: int | None
     ) -> None:
         """Show what has been measured so far; figures of an earlier document give way."""
-        self.remove_class("-empty", "-bare")
+        self.remove_class("-empty", "-bare", "-void")
         self._show_tiles(live_tiles(measured, memory))
-        for name in ("setup", "banner", "limits", "notes"):
+        for name in ("setup", "banner", "notes"):
             self.query_one(f"#{name}", Words).update("")
         self.query_one("#banner").display = False
         self.query_one("#clients").display = False
         for name in BARS[1:]:
             self.query_one(f"#{name}", Chart).show(None)
-        self._show_machine(None, None)
+        self._show_charts(dict.fromkeys(FURTHER))
         so_far = list(repetitions)
         self.query_one("#speeds", Chart).show(live_bars(so_far))
         self._show_plots(live_plots(so_far))
@@ -198,15 +209,21 @@ class BenchResults(Vertical):
         banner = self.query_one("#banner", Words)
         banner.display = bool(words)
         banner.update(words)
-        self.query_one("#limits", Words).update(limits_content(limits, thresholds))
         for name, bars in zip(BARS, (speed_bars(document), *further_bars(document)), strict=True):
             self.query_one(f"#{name}", Chart).show(bars)
-        self._show_machine(ceiling_of(document), loading_of(document))
+        self._show_charts(
+            {
+                "ceiling": ceiling_of(document),
+                "loading": loading_of(document),
+                "limits": limits_chart(limits, thresholds),
+            }
+        )
         plots = curves(document) or void_rounds(document)
-        self._show_plots(plots)
-        self.set_class(not plots, "-bare")
+        self._show_plots(plots or expected_waits(document, result, thresholds))
+        self.update_classes({"-bare": not plots, "-void": bool(document["void"])})
         self.query_one("#answers", Chart).show(answer_times(document, result))
         self.query_one("#more", Chart).show(more_to_measure(document))
+        self.query_one("#ahead", Chart).show(figures_ahead(SAYS))
         self._show_table("figures", FIGURES, figure_rows(document))
         self._opened = [
             (document, result, case) for result in document["results"] for case in result["cases"]
@@ -223,11 +240,13 @@ class BenchResults(Vertical):
             self.app.push_screen(DetailScreen(opened_title(result, case), words))
 
     def on_resize(self) -> None:
-        """Put the two charts of the machine beside each other where there is room."""
-        self.set_class(self.size.width >= BESIDE, "-beside")
+        """Put two charts beside each other where there is room."""
+        width = self.size.width
+        self.update_classes({"-beside": width >= BESIDE, "-wide": width >= WIDE})
 
-    def _show_machine(self, ceiling: Ceiling | None, loading: Loading | None) -> None:
-        for name, drawing in zip(MACHINE, (ceiling, loading), strict=True):
+    def _show_charts(self, drawings: Mapping[str, Drawing | None]) -> None:
+        """Show the charts that there is a drawing for; the others take no room."""
+        for name, drawing in drawings.items():
             chart = self.query_one(f"#{name}", Chart)
             chart.show(drawing)
             chart.display = drawing is not None
@@ -284,11 +303,12 @@ def _condition_words(document: BenchDocument) -> list[str]:
 def notes_words(document: BenchDocument) -> Content:
     """Return the meaning of the figures, the overhead of a service, and the notes of the benchmark."""
     added = [case["summary"] for entry in document.get("overhead", []) for case in entry["cases"]]
-    first = (
-        "median (min–max) of void figures"
-        if document["void"]
-        else "median (min–max); all figures measured here"
-    )
+    once = not has_spread(document)
+    if document["void"]:
+        first = "one void measurement of each" if once else "median (min–max) of void figures"
+    else:
+        how = "one measurement of each, no spread" if once else "median (min–max)"
+        first = f"{how}; all figures measured here"
     notes = [first, *added, *document["notes"]]
     notes += (
         f"{label_of(result)}: {words}."

@@ -67,11 +67,12 @@ def _number(value: float | None, digits: int, scale: float = 1.0) -> str:
 
 
 def spread_text(figure: Spread | None, scale: float = 1.0) -> str:
-    """Return median and span; a dash for a figure that was not measured."""
+    """Return median and span; the median alone of one measurement, a dash of none."""
     if figure is None:
         return "–"
     median, low, high = (
         value * scale for value in (figure["median"], figure["min"], figure["max"])
     )
     digits = 1 if median < 100 else 0
-    return f"{median:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+    words = f"{median:.{digits}f}"
+    return words if low == high else f"{words} ({low:.{digits}f}–{high:.{digits}f})"

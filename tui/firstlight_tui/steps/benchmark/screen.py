@@ -42,6 +42,8 @@ class BenchmarkStep(MeasuringStep):
     CSS = """
     BenchmarkStep.-roomy BenchResults.-empty #ahead { display: block; }
     BenchmarkStep.-tall BenchResults.-void-plots #plots { display: block; }
+    BenchmarkStep.-tall BenchResults.-bare.-plots #plots { display: block; }
+    BenchmarkStep.-tall BenchResults.-bare.-void #ahead { display: block; }
     BenchmarkStep.-roomy BenchResults.-bare #answers, BenchmarkStep.-roomy BenchResults.-bare #more { display: block; }
     """
     _judged_by: AlertThresholds | None = None

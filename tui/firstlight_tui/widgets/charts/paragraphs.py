@@ -11,7 +11,7 @@ from textual.style import Style
 from textual.visual import RenderOptions, Visual
 
 from firstlight_tui.widgets.charts.canvas import Piece
-from firstlight_tui.widgets.charts.roles import BOLD, MUTED
+from firstlight_tui.widgets.charts.roles import BOLD, MUTED, TITLE
 
 LEAST_ROOM = 16
 """Cells of text below which a line begins at the left, whatever stands before the first one."""
@@ -101,18 +101,14 @@ class HangingText(Visual):
         return self.paragraphs.draw(width, rows).render_strips(width, height, style, options)
 
 
-def checklist(meanings: Mapping[str, str]) -> Paragraphs:
+def checklist(meanings: Mapping[str, str], title: str = "") -> Paragraphs:
     """Return one paragraph for each thing that is still to be done: its name, and what it means beside it."""
     width = max(map(cell_len, meanings)) + 2
-    return Paragraphs(
-        [
-            Paragraph(
-                head=[("○ ", MUTED), (name + " " * (width - cell_len(name)), BOLD)],
-                text=Content(words),
-            )
-            for name, words in meanings.items()
-        ]
-    )
+    paragraphs = [Paragraph(text=Content.styled(title, TITLE))] if title else []
+    for name, words in meanings.items():
+        head = [("○ ", MUTED), (name + " " * (width - cell_len(name)), BOLD)]
+        paragraphs.append(Paragraph(head=head, text=Content(words)))
+    return Paragraphs(paragraphs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
