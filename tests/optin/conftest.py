@@ -54,13 +54,13 @@ def artifacts_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_artifact(real_folder: Callable[[str], Path]) -> Callable[[str, str], Path]:
+def real_artifact(real_folder: Callable[[str], Path]) -> Callable[..., Path]:
     """`real_artifact("smollm2", "int4")`: converted once and kept as long as the conversion's code is the same; read-only.
 
-    A conversion that fails fails the test that asked for it.
+    `calibration` as `convert` takes it. A conversion that fails fails the test that asked for it.
     """
 
-    def find(name: str, precision: str) -> Path:
+    def find(name: str, precision: str, calibration: str | None = None) -> Path:
         source = real_folder(name)
 
         def make(folder: Path) -> None:
@@ -71,11 +71,14 @@ def real_artifact(real_folder: Callable[[str], Path]) -> Callable[[str, str], Pa
             # In a thread of its own: the test that asks may be a coroutine.
             try:
                 with ThreadPoolExecutor(1) as pool:
-                    pool.submit(asyncio.run, convert(source, folder, precision=precision)).result()
+                    work = convert(source, folder, precision=precision, calibration=calibration)
+                    pool.submit(asyncio.run, work).result()
             finally:
                 if own is not None:
                     os.environ["FIRSTLIGHT_HOME"] = own
 
-        return make_once(artifacts_folder() / f"{name}-{precision}", make)
+        return make_once(
+            artifacts_folder() / "-".join(filter(None, (name, precision, calibration))), make
+        )
 
     return find

@@ -135,6 +135,8 @@ async def test_client_code_is_written_for_the_shell(
             code = words(app, "#client-code")
             texts = snippets(PLACEHOLDER, "x")
         assert post in code and variable in code
+        assert FULL.artifact is not None
+        assert f'model="{Path(FULL.artifact).name}:1"' in code
         assert post in texts["curl"] and texts["environment"].startswith(variable)
     finally:
         shells.user_shell.cache_clear()

@@ -114,6 +114,15 @@ def check_port(port: int) -> int:
     return port
 
 
+def folder_id(folder: Path) -> str:
+    """Return the id under which Foundry Local serves an artifact folder that is not deployed.
+
+    Raises:
+        UsageError: the folder's name makes no legal one.
+    """
+    return f"{check_name(default_name(folder))}:1"
+
+
 @asynccontextmanager
 async def open_service(
     target: str, *, port: int = 0, on_event: Callable[[Event], None] | None = None
@@ -151,7 +160,7 @@ async def open_service(
         if app_folder is None and deployed is not None:
             identifier = deployed.id
         else:
-            identifier = f"{check_name(default_name(folder))}:1"
+            identifier = folder_id(folder)
             await job.call(
                 jobs_foundry.REGISTER({"folder": str(folder.absolute()), "id": identifier})
             )

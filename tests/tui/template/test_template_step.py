@@ -16,7 +16,7 @@ from firstlight_tui.modals import ConfirmScreen, DetailScreen
 from firstlight_tui.modals.preset import PresetScreen
 from firstlight_tui.steps.template.jinja_screen import JinjaScreen
 from firstlight_tui.steps.template.screen import TemplateStep
-from firstlight_tui.steps.template.verdicts import parity_content
+from firstlight_tui.steps.template.verdicts import ROOM, parity_content, shapes_content
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.template_fields import TemplateFields
 from tests.support.pilot import SIZES, Build, settle
@@ -449,6 +449,18 @@ async def test_jinja_says_the_line_and_keeps_what_was_typed(wizard: Build, calle
         await pilot.press("f9")
         await settle(pilot)
         assert "{{%ok" in app.screen.query_one("#jinja").text  # type: ignore[attr-defined]
+
+
+def test_names_of_conversations_stand_whole_where_there_is_room() -> None:
+    long = "system prompt and several turns"
+    shape: Any = {"id": "x", "label": long, "genai": "same", "tokens": {"reference": 58}}
+    report: Any = {**UNLOCKED, "shapes": [shape, {**shape, "label": "short"}]}
+    narrow, wide = (
+        str(shapes_content(report, width=width)).splitlines() for width in (ROOM - 1, ROOM)
+    )
+    assert "several …" in narrow[0] and long not in narrow[0]
+    assert long in wide[0] and "…" not in wide[0]
+    assert wide[0].index("58 tokens") == wide[1].index("58 tokens")
 
 
 @pytest.mark.slow

@@ -125,3 +125,13 @@ def serve_target(session: Session) -> str:
     if deployed is not None and deployed["kind"] != "export":
         return deployed["name"]
     return str(session.artifact)
+
+
+def served_id(session: Session) -> str:
+    """Return the id by which a client names what would be served."""
+    from firstlight_core.foundry.service import folder_id
+
+    deployed = session.deployment
+    if deployed is not None and deployed["kind"] != "export":
+        return deployed["id"]
+    return folder_id(Path(session.artifact or ""))

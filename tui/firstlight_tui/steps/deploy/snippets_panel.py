@@ -5,7 +5,7 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from firstlight_core.text import one_line
-from firstlight_tui.state.deployment import serve_target
+from firstlight_tui.state.deployment import served_id
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets.words import Words, part
 
@@ -56,7 +56,7 @@ class SnippetsPanel(Vertical):
             from firstlight_core.foundry.service import snippets as client_snippets
 
             head = "F7 serves the model; then its port stands here, and F6 copies."
-            snippets = client_snippets(PLACEHOLDER, serve_target(workspace.session))
+            snippets = client_snippets(PLACEHOLDER, served_id(workspace.session))
         lines = [Content.styled(one_line(head, 160), "$foreground-muted")]
         for key, title in TITLES.items():
             if text := snippets.get(key):

@@ -142,7 +142,7 @@ def fine_content(rows: Sequence[CheckRow]) -> Content:
         lines.append(
             Content.assemble(
                 part("✓ ", "$text-success"),
-                part(f"{one_line(row['title'], 18):19}"),
+                part(f"{one_line(row['title'], 19):20}"),
                 part(one_line(row["found"], 120), "$foreground-muted"),
             )
         )

@@ -27,6 +27,8 @@ from firstlight_tui.widgets.words import part
 
 LABEL = 27
 """Cells of the name of a conversation: with its tokens it fits into a pane beside another at 120 columns."""
+ROOM = 74
+"""Cells of a pane from which on names stand whole: the longest, its tokens, and who reads it otherwise."""
 _GOOD, _BAD = part("✓ ", "$text-success"), part("✗ ", "$text-error")
 
 
@@ -92,15 +94,17 @@ def needs_repair(document: TemplateReport | None) -> bool:
     return not document.get("locked") or (isinstance(stop, Mapping) and not stop.get("ok"))
 
 
-def shapes_content(document: TemplateReport | None) -> Content:
-    """Return one line a conversation, its first difference below it, then stop token and notes."""
+def shapes_content(document: TemplateReport | None, *, width: int = 0) -> Content:
+    """Return one line a conversation, its first difference below it, then stop token and notes, for a pane of `width`."""
     if document is None:
         return Content.styled("No check yet: F5 runs it.", "$foreground-muted")
     differences = document.get("differences") or []
     lines: list[Content] = []
     explained: dict[str, str] = {}
-    for shape in document.get("shapes") or ():
-        label = one_line(str(shape.get("label") or shape.get("id")), LABEL)
+    names = [str(shape.get("label") or shape.get("id")) for shape in document.get("shapes") or ()]
+    cells = max([LABEL, *(min(len(name), 40) for name in names)]) if width >= ROOM else LABEL
+    for shape, name in zip(document.get("shapes") or (), names, strict=True):
+        label = f"{one_line(name, cells):{cells}}"
         own = {
             str(d.get("between")): d
             for d in reversed(differences)
@@ -110,7 +114,7 @@ def shapes_content(document: TemplateReport | None) -> Content:
         known = [explained[str(d["sentence"])] for d in own.values() if d not in fresh]
         lines.append(_shape_line(shape, label, as_in=known[0] if known and not fresh else ""))
         for difference in fresh:
-            explained[str(difference.get("sentence"))] = label
+            explained[str(difference.get("sentence"))] = label.rstrip()
             lines += _difference_lines(difference)
         if note := shape.get("note"):
             lines.append(Content.styled(f"    {one_line(str(note))}", "$foreground-muted"))
@@ -133,7 +137,7 @@ def _shape_line(shape: ShapeRow, label: str, *, as_in: str = "") -> Content:
     different = any(verdict == "differs" for verdict in verdicts.values())
     counts = shape.get("tokens")
     tokens = counts["reference"] if counts is not None else None
-    pieces = [_BAD if different else _GOOD, part(f"{label:{LABEL + 1}}")]
+    pieces = [_BAD if different else _GOOD, part(f"{label} ")]
     pieces.append(part(f"{tokens} tokens" if tokens is not None else "", "$foreground-muted"))
     if as_in:
         return Content.assemble(*pieces, part(f"  as in {as_in}", "$text-warning"))

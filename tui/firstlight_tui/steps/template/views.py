@@ -50,11 +50,19 @@ class TemplateViews(Container):
         draft, report = self._editing.draft, self._editing.report
         if draft is None:
             return
-        self.query_one("#verdicts", Words).update(verdicts.shapes_content(report))
+        self._show_verdicts()
         tokenizer = report.get("prompt_template_of_tokenizer") if report is not None else None
         changes = verdicts.changes_content(draft.document(), tokenizer)
         self.query_one("#changes", Words).update(changes)
         self._show_preview()
+
+    def on_resize(self) -> None:
+        """Write the names of the conversations as long as there is room for."""
+        self._show_verdicts()
+
+    def _show_verdicts(self) -> None:
+        pane = self.query_one("#verdicts", Words)
+        pane.update(verdicts.shapes_content(self._editing.report, width=pane.size.width))
 
     def _show_preview(self, problem: str = "") -> None:
         """Paint the rendering: text at once, tokens when they are known."""
