@@ -5,16 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from firstlight_core.documents.conversion import OliveConfig
+from firstlight_core.conversion.calibration_choice import CalibrationChoice, CalibrationWord
 from firstlight_core.documents.jobs_conversion import CalibrationRequest
 from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused
 from firstlight_core.files import read_limited
 from firstlight_core.inference.sampling import check_text
 from firstlight_core.measure.quality_prompts import load_prompts
-from firstlight_core.paths import absolute
 from firstlight_core.precision.calibration import LONGEST_ANSWER, QUESTIONS, TOKENS
-from firstlight_core.precision.table import Precision, calibrates
 from firstlight_core.text import shown_path
 
 T = TypeVar("T")
@@ -23,16 +21,6 @@ OWN_ANSWERS = "own answers"
 BUILT_IN = "built-in"
 """The text when the user gives none: questions with answers, so that the original need not answer."""
 BUILT_IN_FILE = Path(__file__).with_name("calibration_talks.jsonl")
-OWN_ANSWERS_FILE = BUILT_IN_FILE.with_name("own-answers")
-"""Stands for the questions of `QUESTIONS`; there is no such file."""
-NEAREST_FILE = BUILT_IN_FILE.with_name("none")
-"""Stands for no text: weights are rounded to the nearest; there is no such file."""
-WORDS = {
-    BUILT_IN: BUILT_IN_FILE,
-    OWN_ANSWERS_FILE.name: OWN_ANSWERS_FILE,
-    NEAREST_FILE.name: NEAREST_FILE,
-}
-"""Names in place of a file."""
 TEXT_LIMIT = 8 * 2**20
 PASSAGES = 64
 """Conversations or passages that are used at most, evenly spread over a file."""
@@ -82,46 +70,25 @@ def own_answers() -> CalibrationText:
     return CalibrationText(source=OWN_ANSWERS, conversations=conversations)
 
 
-def calibration_file(named: str | Path) -> Path:
-    """Return the file of a word, or the absolute path.
-
-    Raises:
-        UsageError: it is empty or holds a NUL.
-    """
-    return WORDS.get(str(named)) or absolute(named)
-
-
-def calibration_name(path: Path) -> str:
-    """Return the word for a file that has one, else its absolute path."""
-    return next((word for word, file in WORDS.items() if file == path), str(path.absolute()))
-
-
-def text_for(
-    row: Precision, calibration: str | Path | None, config: OliveConfig | None = None
-) -> str | Path | None:
-    """Return the calibration of several precisions if this row, or its edited configuration, has a use for it, else None."""
-    if calibration is None:
-        return None
-    if calibration_file(calibration) == NEAREST_FILE:
-        return calibration if config is None and row.nearest is not None else None
-    rounds = row.calibrated if config is None else calibrates(config)
-    return calibration if rounds else None
-
-
-def read_calibration(path: Path) -> CalibrationText | None:
-    """Return the text of a prompts file (JSON lines, as `quality` takes it), of plain text, or of a word's file.
+def read_calibration(choice: CalibrationChoice) -> CalibrationText | None:
+    """Return the text of a prompts file (JSON lines, as `quality` takes it), of plain text, or of a word.
 
     None for the word that asks for none.
 
     Raises:
         InputRefused: it cannot be read, or holds no text.
     """
-    if path == NEAREST_FILE:
-        return None
-    if path == BUILT_IN_FILE:
-        return built_in_text()
-    if path == OWN_ANSWERS_FILE:
-        return own_answers()
+    match choice:
+        case CalibrationWord.NEAREST:
+            return None
+        case CalibrationWord.BUILT_IN:
+            return built_in_text()
+        case CalibrationWord.OWN_ANSWERS:
+            return own_answers()
+    return _read_file(choice)
+
+
+def _read_file(path: Path) -> CalibrationText:
     content = read_limited(path, limit=TEXT_LIMIT)
     known = CalibrationText(source=str(path.absolute()), sha256=hashlib.sha256(content).hexdigest())
     if _is_json_lines(content):

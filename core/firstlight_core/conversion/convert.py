@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from firstlight_core.conversion.calibration_text import text_for
+from firstlight_core.conversion.calibration_choice import text_for
+from firstlight_core.conversion.inspected_source import InspectedSource
 from firstlight_core.conversion.plan import ConversionPlan, plan_conversion
 from firstlight_core.conversion.work import (
     BuiltArtifact,
@@ -90,17 +91,21 @@ async def convert_many(
     Raises:
         FirstlightError: a plan, the source or an output is refused before anything has begun.
     """
-    plans = [
-        plan_conversion(
+    plans: list[ConversionPlan] = []
+    inspected: InspectedSource | None = None
+    for key, output in outputs.items():
+        config = (configs or {}).get(key)
+        plan = plan_conversion(
             source,
             output,
             precision=key,
             method=method,
-            config=(configs or {}).get(key),
-            calibration=text_for(find_precision(key), calibration, (configs or {}).get(key)),
+            config=config,
+            calibration=text_for(find_precision(key), calibration, config),
+            inspected=inspected,
         )
-        for key, output in outputs.items()
-    ]
+        inspected = plan.inspected or inspected
+        plans.append(plan)
 
     def tell(plan: ConversionPlan, outcome: ConversionOutcome) -> None:
         if on_done is not None:

@@ -33,6 +33,11 @@ class Failure:
     kind: type[FirstlightError] = JobFailed
 
 
+_SILENCE = Failure(
+    r"No output model|no output models?|Olive pruned",
+    "Olive ended without a model and without a reason.",
+    "Most often memory or the disk ran out: look at the log, close other programs and try again.",
+)
 FAILURES: tuple[Failure, ...] = (
     Failure(
         r"No space left on device|Disk quota exceeded|os error 28|errno\W+28\b",
@@ -114,11 +119,7 @@ FAILURES: tuple[Failure, ...] = (
         "Download the whole model first, or name a complete folder.",
         ModelRefused,
     ),
-    Failure(
-        r"No output model|no output models?|Olive pruned",
-        "Olive ended without a model and without a reason.",
-        "Most often memory or the disk ran out: look at the log, close other programs and try again.",
-    ),
+    _SILENCE,
 )
 
 
@@ -146,7 +147,10 @@ def explain(
     if isinstance(error, FirstlightError):
         return error
     if error is None:
-        return explain_text(otherwise or "No output model") or JobFailed(one_line(otherwise, 300))
+        silent = explain_text(otherwise or "No output model") or JobFailed(one_line(otherwise, 300))
+        if calibrated and str(silent) == _SILENCE.cause:
+            silent.hint += f" {_UNROUNDED}"
+        return silent
     chain: list[str] = []
     below: BaseException | None = error
     while below is not None and len(chain) < 8:

@@ -1,17 +1,21 @@
 """The course's command, the one that is really run, and why they differ; pure functions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from firstlight_core.conversion.calibration_choice import (
+    CalibrationChoice,
+    CalibrationWord,
+    calibration_choice,
+    calibration_name,
+)
 from firstlight_core.conversion.calibration_text import (
     BUILT_IN,
-    NEAREST_FILE,
     CalibrationText,
     built_in_text,
-    calibration_file,
-    calibration_name,
     read_calibration,
 )
+from firstlight_core.conversion.inspected_source import InspectedSource, inspect_source
 from firstlight_core.conversion.olive_config import (
     checked_config,
     course_command,
@@ -24,7 +28,6 @@ from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.estimate.estimates import form_of
 from firstlight_core.model.adapter import adapter_base
 from firstlight_core.model.adapter_bases import remembered_base
-from firstlight_core.model.inspection import inspect_model
 from firstlight_core.paths import absolute
 from firstlight_core.precision.options import check_row, expected_of
 from firstlight_core.precision.table import DEFAULT_PRECISION, Precision, calibrates, find_precision
@@ -58,6 +61,8 @@ class ConversionPlan:
     """Whether `run_config` came from the user."""
     calibration: CalibrationText | None = None
     """The calibration text; None for a conversion that needs none."""
+    inspected: InspectedSource | None = field(default=None, repr=False, compare=False)
+    """The source as the plan was laid out; None where it was not needed for that."""
 
     @property
     def expected(self) -> Expected:
@@ -98,11 +103,12 @@ def plan_conversion(
     method: str = "config",
     config: OliveConfig | None = None,
     calibration: str | Path | None = None,
+    inspected: InspectedSource | None = None,
 ) -> ConversionPlan:
     """Lay out one conversion; `config` is an edited configuration file of method 2.
 
-    `calibration` is the text that weights are rounded on, a file or a word of `WORDS`; without one the built-in text,
-    where the model can be calibrated on this machine.
+    `calibration` is the text that weights are rounded on, a file or a `CalibrationWord`; without one the built-in text,
+    where the model can be calibrated on this machine. `inspected` spares another inspection of the source.
 
     Raises:
         UsageError: an unknown precision or method, or a configuration that cannot be run.
@@ -118,7 +124,7 @@ def plan_conversion(
         raise UsageError("A configuration file belongs to --method config.")
     folder, target = absolute(source), absolute(output)
     base = adapter_base(folder)
-    named = calibration_file(calibration) if calibration is not None else None
+    named = calibration_choice(calibration) if calibration is not None else None
     row = find_precision(precision)
     _check_text(named, row)
     if config is not None:
@@ -126,7 +132,7 @@ def plan_conversion(
         check_row(run, row)
         row = form_of(row, None, rounded=calibrates(run))
     else:
-        row = _form(row, folder, named)
+        row, inspected = _form(row, folder, named, inspected)
         run = run_config(folder, row, base=base)
     text = _calibration(named, row, needed=calibrates(run))
     command = ["firstlight", "convert", str(folder), "-o", str(target), "--precision", row.key]
@@ -151,11 +157,12 @@ def plan_conversion(
         base=base,
         edited=config is not None,
         calibration=text,
+        inspected=inspected,
     )
 
 
-def _check_text(named: Path | None, row: Precision) -> None:
-    if named == NEAREST_FILE and row.nearest is None:
+def _check_text(named: CalibrationChoice | None, row: Precision) -> None:
+    if named == CalibrationWord.NEAREST and row.nearest is None:
         raise UsageError(
             f"{row.label} is not rounded on a text."
             if not row.calibrated
@@ -164,22 +171,29 @@ def _check_text(named: Path | None, row: Precision) -> None:
         )
 
 
-def _form(row: Precision, folder: Path, named: Path | None) -> Precision:
-    """Return the form of the row that is made of this folder."""
+def _form(
+    row: Precision,
+    folder: Path,
+    named: CalibrationChoice | None,
+    inspected: InspectedSource | None,
+) -> tuple[Precision, InspectedSource | None]:
+    """Return the form of the row that is made of this folder, and the folder's inspection as far as there is one."""
     if row.nearest is None or named is not None:
-        return form_of(row, None, rounded=named != NEAREST_FILE)
+        return form_of(row, None, rounded=named != CalibrationWord.NEAREST), inspected
     try:
-        inspection = inspect_model(folder)
+        inspected = inspected or inspect_source(folder)
     except FirstlightError:
         # Refused, with its reason, when the conversion begins.
-        return row
-    return form_of(row, inspection)
+        return row, None
+    return form_of(row, inspected.inspection), inspected
 
 
-def _calibration(named: Path | None, row: Precision, *, needed: bool) -> CalibrationText | None:
+def _calibration(
+    named: CalibrationChoice | None, row: Precision, *, needed: bool
+) -> CalibrationText | None:
     if named is None:
         return built_in_text() if needed else None
-    if needed is (named == NEAREST_FILE):
+    if needed is (named == CalibrationWord.NEAREST):
         raise UsageError(
             "The configuration rounds on a calibration text."
             if needed

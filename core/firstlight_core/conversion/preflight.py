@@ -1,78 +1,62 @@
 """Checks before Olive starts, so that a hopeless conversion fails at once."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight_core.artifact.publishing import check_output
+from firstlight_core.conversion.inspected_source import (
+    InspectedSource,
+    inspect_source,
+    inspected_again,
+)
 from firstlight_core.conversion.plan import ConversionPlan
 from firstlight_core.documents.estimate import EstimateDocument
 from firstlight_core.environment.precision_support import precision_available
 from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import ModelRefused, OutOfMemory, StateProblem, ToolchainMissing
 from firstlight_core.estimate.calibrated_cost import uneven_layers
-from firstlight_core.estimate.estimates import Room, estimate, form_of, pointless
-from firstlight_core.model.inspection import Inspection, inspect_model
+from firstlight_core.estimate.estimates import Room, estimate, estimate_in_form, pointless
+from firstlight_core.model.inspection import Inspection
 from firstlight_core.precision.options import costs_of
 from firstlight_core.precision.table import calibrates
 from firstlight_core.text import bytes_text, shown_path
 
-Stamp = tuple[int, int, int]
 
+def look(plan: ConversionPlan, before: InspectedSource | None = None) -> InspectedSource:
+    """Look at the source and the output of a plan; writes nothing.
 
-@dataclass(frozen=True, slots=True)
-class Preflight:
-    """A source that may be converted, and what identifies its files: size, mtime (ns) and inode."""
-
-    inspection: Inspection
-    stamps: Mapping[str, Stamp]
-
-
-def look(plan: ConversionPlan) -> Preflight:
-    """Inspect the source and the output of a plan; writes nothing.
+    `before` is the same source as it was inspected for another plan.
 
     Raises:
         ModelRefused: the source cannot be converted.
         InputRefused: the output may not be written.
     """
     check_output(plan.output, source=plan.source)
-    inspection = inspect_model(plan.source)
-    check_output(plan.output, source=inspection.folder)
-    return Preflight(inspection, read_stamps(plan, inspection))
+    known = before or plan.inspected
+    inspected = inspected_again(known) if known is not None else inspect_source(plan.source)
+    check_output(plan.output, source=inspected.inspection.folder)
+    return inspected
 
 
-def read_stamps(plan: ConversionPlan, inspection: Inspection) -> dict[str, Stamp]:
-    """Return identities of the files of the source, and of an adapter's base, at this moment."""
-    stamps: dict[str, Stamp] = {}
-    for folder in {inspection.folder, plan.source}:
-        for entry in sorted(folder.iterdir()):
-            if entry.is_file():
-                status = entry.stat()
-                stamps[str(entry)] = (status.st_size, status.st_mtime_ns, status.st_ino)
-    return stamps
-
-
-def check_unchanged(plan: ConversionPlan, before: Preflight) -> None:
+def check_unchanged(before: InspectedSource) -> None:
     """Check that the source is what it was when the work began.
 
     Raises:
         ModelRefused: a file was changed, added or removed meanwhile.
     """
     try:
-        now = read_stamps(plan, before.inspection)
+        changed = before.changed()
     except OSError as error:
         raise ModelRefused(f"The source went away while it was converted: {error}.") from error
-    changed = [name for name in {*now, *before.stamps} if now.get(name) != before.stamps.get(name)]
     if changed:
         raise ModelRefused(
-            f"The source changed while it was converted: {shown_path(Path(min(changed)).name)}.",
+            f"The source changed while it was converted: {shown_path(Path(changed[0]).name)}.",
             hint="Let the training or download finish, then convert again.",
         )
 
 
 def check_room(
-    plan: ConversionPlan, before: Preflight, folder: Path, *, force: bool = False
+    plan: ConversionPlan, before: InspectedSource, folder: Path, *, force: bool = False
 ) -> None:
     """Check that the toolchain, the memory and the disk of `folder` suffice; `force` overrules the estimates.
 
@@ -109,7 +93,7 @@ def check_room(
         )
 
 
-def estimate_of(plan: ConversionPlan, before: Preflight) -> EstimateDocument:
+def estimate_of(plan: ConversionPlan, before: InspectedSource) -> EstimateDocument:
     """Return the estimate of a plan on the disk that it would be written to, as JSON."""
     room = Room.here(plan.output.parent)
     return estimate(before.inspection, plan.precision, room=room, answers=plan.answers)
@@ -121,8 +105,7 @@ def _what_fits(inspection: Inspection, room: Room) -> str:
     fitting = [
         row.key
         for row in PRECISIONS
-        if estimate(inspection, form_of(row, inspection, room=room), room=room)["peak_ram_bytes"]
-        <= room.memory
+        if estimate_in_form(row, inspection, room=room)[1]["peak_ram_bytes"] <= room.memory
     ]
     if fitting:
         return f"Close other programs, or choose a precision that fits: {', '.join(fitting)}."

@@ -19,9 +19,9 @@ from firstlight_core.artifact.publishing import (
     write_manifest,
 )
 from firstlight_core.conversion.gate import Gate
+from firstlight_core.conversion.inspected_source import InspectedSource
 from firstlight_core.conversion.plan import ConversionPlan
 from firstlight_core.conversion.preflight import (
-    Preflight,
     check_room,
     check_unchanged,
     look,
@@ -82,7 +82,7 @@ class ConversionWork:
         self._on_event = on_event
         self._started = started
         self._olive = olive_command(olive)
-        self._before: Preflight | None = None
+        self._before: InspectedSource | None = None
         self._stagings: dict[str, Staging] = {}
         self._folders = contextlib.ExitStack()
         self._children = contextlib.AsyncExitStack()
@@ -91,7 +91,7 @@ class ConversionWork:
 
     async def __aenter__(self) -> Self:
         for plan in self._plans:
-            self._before = await asyncio.to_thread(look, plan)
+            self._before = await asyncio.to_thread(look, plan, self._before)
         try:
             for plan in self._plans:
                 staging = self._folders.enter_context(open_staging(plan.output))
@@ -186,7 +186,7 @@ class ConversionWork:
         passed["calibrated"] = "calibration" in measured
         passed["precision"] = plan.precision.key
         numbers = judge(passed, built.original, force=self._force)
-        check_unchanged(plan, self._before)
+        check_unchanged(self._before)
         fingerprint = inspect_model(plan.source).fingerprint
         if listen is not None:
             listen(Stage("publish", "Publishing"))

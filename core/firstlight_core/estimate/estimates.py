@@ -159,21 +159,30 @@ def form_of(
     """Return the form of a row that is made of this model here: rounded on a text if that is possible, else to the nearest.
 
     `rounded` is what the user, an edited configuration or an estimate says: on a text (True) or to the nearest (False).
-    Nothing but this function decides it.
+    Nothing but this function, with `estimate_in_form`, decides it.
     """
     nearest = precision.nearest
     if nearest is None or rounded or (rounded is None and inspection is None):
         return precision
     if rounded is None and inspection is not None:
-        room = room or Room.here()
-        guess = estimate(inspection, precision, room=room)
-        if guess["available"] and not slower_here(inspection, precision):
-            return precision
-        # Without any tools neither can be made: what would be made with them counts.
-        other = estimate(inspection, nearest, room=room)
-        if guess["blocked_by"] == other["blocked_by"] == "toolchain":
-            return precision
+        return estimate_in_form(precision, inspection, room=room)[0]
     return nearest
+
+
+def estimate_in_form(
+    precision: Precision, inspection: Inspection, *, context: int = 2048, room: Room | None = None
+) -> tuple[Precision, EstimateDocument]:
+    """Return the form of a row that is made of this model here, and what that costs."""
+    room = room or Room.here()
+    own = estimate(inspection, precision, context=context, room=room)
+    nearest = precision.nearest
+    if nearest is None or (own["available"] and not slower_here(inspection, precision)):
+        return precision, own
+    other = estimate(inspection, nearest, context=context, room=room)
+    # Without any tools neither can be made: what would be made with them counts.
+    if own["blocked_by"] == other["blocked_by"] == "toolchain":
+        return precision, own
+    return nearest, other
 
 
 def pointless(inspection: Inspection, precision: Precision) -> str:
@@ -218,9 +227,11 @@ def estimates(
 ) -> dict[str, EstimateDocument]:
     """Return the estimate of every row of the precision table, by key; what does not fit says what would."""
     room = room or Room.here()
-    forms = [form_of(row, inspection, room=room) for row in PRECISIONS]
     return _advised(
-        {form.key: estimate(inspection, form, context=context, room=room) for form in forms}
+        {
+            row.key: estimate_in_form(row, inspection, context=context, room=room)[1]
+            for row in PRECISIONS
+        }
     )
 
 

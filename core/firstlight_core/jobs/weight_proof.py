@@ -136,8 +136,8 @@ class WeightProof:
         inputs = None
         if not matrix.table and matrix.bits <= MOVED_BITS:
             inputs = self.inputs.get(span.name)
-        weights, outputs = RowDifference(0.05), RowDifference(0.3)
         # A row that the training has left near zero is rounded away beside its neighbours without harm.
+        weights, outputs = RowDifference(0.05), RowDifference(0.3)
         for begin in range(0, span.rows, CHUNK):
             count = min(CHUNK, span.rows - begin)
             first = span.stored_first + begin

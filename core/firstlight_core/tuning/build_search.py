@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from firstlight_core.conversion.calibration_text import NEAREST_FILE
+from firstlight_core.conversion.calibration_choice import CalibrationWord
 from firstlight_core.conversion.convert import convert_plans
+from firstlight_core.conversion.inspected_source import inspect_source
 from firstlight_core.conversion.olive_config import run_config
 from firstlight_core.conversion.plan import ConversionPlan, plan_conversion
 from firstlight_core.documents.conversion import ConversionOutcome
@@ -18,7 +19,6 @@ from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.drift import measure_drift
 from firstlight_core.measure.reference import Conversation, Reference
 from firstlight_core.model.adapter import adapter_base
-from firstlight_core.model.inspection import inspect_model
 from firstlight_core.precision.options import read_options, with_options
 from firstlight_core.precision.table import Precision, find_precision
 from firstlight_core.process.events import Event, Progress, Stage
@@ -81,7 +81,8 @@ class Builds:
         Raises:
             FirstlightError: the source is refused.
         """
-        inspection = await asyncio.to_thread(inspect_model, self.source)
+        inspected = await asyncio.to_thread(inspect_source, self.source)
+        inspection = inspected.inspection
         row = run_config(self.source, self.precision, base=adapter_base(self.source))
         tied = inspection.structure.tied
         self._estimate = estimate(inspection, self.precision)["seconds"]
@@ -100,7 +101,8 @@ class Builds:
                 folder,
                 precision=self.precision.key,
                 config=config,
-                calibration=NEAREST_FILE.name if nearest else None,
+                calibration=CalibrationWord.NEAREST if nearest else None,
+                inspected=inspected,
             )
             size = await asyncio.to_thread(self.cache.size, plan)
             self.tried.append(

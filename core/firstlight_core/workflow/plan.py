@@ -3,7 +3,12 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from firstlight_core.conversion.calibration_text import calibration_file, read_calibration, text_for
+from firstlight_core.conversion.calibration_choice import (
+    CalibrationChoice,
+    calibration_choice,
+    text_for,
+)
+from firstlight_core.conversion.calibration_text import read_calibration
 from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.deploy import Deployed
 from firstlight_core.documents.inference import ChatRecord
@@ -87,7 +92,7 @@ class Plan:
     method: str = "config"
     configs: Configs = field(default_factory=dict)
     """Edited Olive configurations by precision (method `config`); the others are converted as their rows say."""
-    calibration: Path | None = None
+    calibration: CalibrationChoice | None = None
     """The text or prompts that weights are rounded on, or a word; None means the built-in text."""
     template: TemplateChoice | None = None
     """None leaves the artifact's files as they are."""
@@ -179,13 +184,13 @@ def plan_of(session: Session) -> Plan:
     )
 
 
-def _calibration_of(session: Session, precisions: tuple[str, ...]) -> Path | None:
+def _calibration_of(session: Session, precisions: tuple[str, ...]) -> CalibrationChoice | None:
     named, configs = session.calibration, session.configs or {}
     if named is None or not any(
         text_for(find_precision(key), named, configs.get(key)) for key in precisions
     ):
         return None
-    return calibration_file(named)
+    return calibration_choice(named)
 
 
 def _deploy_of(deployed: Deployed) -> DeployChoice:

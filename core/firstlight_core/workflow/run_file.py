@@ -11,7 +11,7 @@ import tomli_w
 from firstlight_core.artifact.inference_model import check_name, validate_inference_model
 from firstlight_core.artifact.model_caches import CACHES
 from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
-from firstlight_core.conversion.calibration_text import WORDS, text_for
+from firstlight_core.conversion.calibration_choice import calibration_word, text_for
 from firstlight_core.deploy.targets import asks_capacity, deploy_targets
 from firstlight_core.errors import InputRefused, TemplateRefused, UsageError
 from firstlight_core.exports.vllm_command import CAPACITY_LIMITS, Capacity
@@ -87,7 +87,7 @@ def _plan(top: Section) -> Plan:
     configs = read_configs(top, source, precisions, base=base)
     if configs and method != "config":
         raise top.wrong("configs", "belongs to the method `config`")
-    calibration = top.path("calibration", words=WORDS)
+    calibration = calibration_word(top.text("calibration")) or top.path("calibration")
     if calibration is not None and not any(
         text_for(find_precision(key), calibration, configs.get(key)) for key in precisions
     ):

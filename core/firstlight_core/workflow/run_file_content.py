@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from firstlight_core.conversion.calibration_text import calibration_name
+from firstlight_core.conversion.calibration_choice import calibration_name
 from firstlight_core.documents.run_file import (
     BenchTable,
     ChatTable,

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.conversion.calibration_choice import calibration_choice, calibration_name
 from firstlight_core.conversion.calibration_text import (
     OWN_ANSWERS,
     PASSAGE_CHARACTERS,
     PASSAGES,
     built_in_text,
-    calibration_file,
-    calibration_name,
     own_answers,
     read_calibration,
 )
@@ -45,7 +44,7 @@ def write(folder: Path, content: str | bytes, name: str = "text.txt") -> Path:
 
 
 def test_the_original_answers_questions_where_that_is_asked_for() -> None:
-    text = read_calibration(calibration_file("own-answers"))
+    text = read_calibration(calibration_choice("own-answers"))
     assert text == own_answers()
     assert (text.source, text.passages) == (OWN_ANSWERS, ())
     assert [turns[0]["content"] for turns in text.conversations] == list(QUESTIONS)
@@ -61,7 +60,7 @@ def test_the_questions_are_not_those_that_drift_is_measured_on(sample: Path) -> 
 
 
 def test_the_built_in_text_needs_no_answers(sample: Path, tmp_path: Path) -> None:
-    text = read_calibration(calibration_file("built-in"))
+    text = read_calibration(calibration_choice("built-in"))
     assert (text.source, text.sha256, text.passages) == ("built-in", "", ())
     assert {turns[-1]["role"] for turns in text.conversations} == {"assistant"}
     assert text.to_json()["further"] == []
@@ -80,9 +79,9 @@ def test_the_built_in_text_needs_no_answers(sample: Path, tmp_path: Path) -> Non
 
 
 def test_a_file_of_the_words_name_is_named_by_its_path(tmp_path: Path) -> None:
-    assert calibration_file(f"{tmp_path}/built-in") == tmp_path / "built-in"
+    assert calibration_choice(f"{tmp_path}/built-in") == tmp_path / "built-in"
     assert calibration_name(tmp_path / "built-in") == f"{tmp_path}/built-in"
-    assert calibration_name(calibration_file("built-in")) == "built-in"
+    assert calibration_name(calibration_choice("built-in")) == "built-in"
 
 
 def test_prompts_are_read_as_quality_reads_them(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import copy
 import os
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from firstlight_core.errors import (
     ToolchainMissing,
     UsageError,
 )
+from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.precision.table import PRECISIONS
 from firstlight_core.process.events import Event, LogLine, Stage
 
@@ -385,6 +387,30 @@ def test_config_belongs_to_its_method(sample: Path, tmp_path: Path) -> None:
         plan_conversion(sample, tmp_path / "out", method="command", config={})
     with pytest.raises(UsageError):
         plan_conversion(sample, tmp_path / "out", method="guess")
+
+
+def test_a_source_is_inspected_once_for_its_plans_and_again_when_it_changes(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: list[Path] = []
+
+    def counted(folder: Path) -> Inspection:
+        folders.append(folder)
+        return inspect_model(folder)
+
+    monkeypatch.setattr("firstlight_core.conversion.inspected_source.inspect_model", counted)
+    source = Path(shutil.copytree(sample, tmp_path / "source"))
+    plan = plan_conversion(source, tmp_path / "int4")
+    other = plan_conversion(
+        source, tmp_path / "compact", precision="int4-compact", inspected=plan.inspected
+    )
+    before = look(plan)
+    assert look(other, before) is before
+    assert folders == [source]
+    config = source / "config.json"
+    config.write_text(config.read_text() + "\n")
+    assert look(other, before) is not before
+    assert folders == [source, source]
 
 
 def test_force_overrules_estimates_only(

@@ -107,6 +107,10 @@ def test_silence_has_a_sentence_too() -> None:
     rounding = explain(KeyError("surprise"), calibrated=True)
     assert "--calibration none converts INT4 without the text" in rounding.hint
     assert "without a model" in str(explain(None))
+    assert "--calibration none" not in explain(None).hint
+    assert "--calibration none converts INT4" in explain(None, calibrated=True).hint
+    full = explain(None, otherwise="No space left on device", calibrated=True)
+    assert "--calibration none" not in full.hint
     assert "FP16 is not supported" in str(explain(None, otherwise="FP16 is not supported on CPU."))
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.conversion.calibration_text import NEAREST_FILE, read_calibration, text_for
+from firstlight_core.conversion.calibration_choice import CalibrationWord, text_for
+from firstlight_core.conversion.calibration_text import read_calibration
 from firstlight_core.conversion.plan import plan_conversion
 from firstlight_core.errors import UsageError
 from firstlight_core.estimate.estimates import Room, estimate, form_of
@@ -57,7 +58,7 @@ def test_what_is_asked_for_needs_no_model(inspection: Inspection) -> None:
 
 
 def test_the_word_none_belongs_to_rows_of_two_forms(tmp_path: Path) -> None:
-    assert read_calibration(NEAREST_FILE) is None
+    assert read_calibration(CalibrationWord.NEAREST) is None
     assert text_for(ROW, "none") == "none" and text_for(ROW, "mine.txt") == "mine.txt"
     assert text_for(NEAREST, "none") is None and text_for(NEAREST, "mine.txt") is None
     single = replace(ROW, nearest=None)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import Enum
 
-from firstlight_core.conversion.calibration_text import NEAREST_FILE
+from firstlight_core.conversion.calibration_choice import CalibrationWord
 from firstlight_core.documents.conversion import ConversionDocument, OliveConfig
 from firstlight_core.documents.estimate import Estimates, RowEstimate
 from firstlight_core.documents.model import InspectDocument
@@ -51,7 +51,7 @@ def estimates_of(session: Session) -> Estimates:
         return {}
     estimates = session.model.get("estimates") or {}
     edited = session.configs or {} if session.method == "config" else {}
-    if session.calibration == NEAREST_FILE.name:
+    if session.calibration == CalibrationWord.NEAREST:
         estimates = {**estimates, **(session.model.get("nearest_estimates") or {})}
     return {
         key: _edited_estimate(session.model, key, edited[key]) if key in edited else {**estimate}
@@ -72,7 +72,7 @@ def form_of_estimate(key: str, estimates: Estimates) -> Precision:
 def asks_text(session: Session, key: str) -> AsksText:
     """Return whether the options of a row ask for a calibration text in this session."""
     if find_precision(key).nearest is not None:
-        chosen_nearest = session.calibration == NEAREST_FILE.name
+        chosen_nearest = session.calibration == CalibrationWord.NEAREST
         possible = chosen_nearest or form_in(session, key).calibrated
         return AsksText.OPTIONAL if possible else AsksText.NEVER
     return AsksText.ALWAYS if form_in(session, key).calibrated else AsksText.NEVER
@@ -84,7 +84,7 @@ def initial_text(session: Session, key: str) -> str | None:
     A row that is always rounded on a text has no use for `none`, which another row was given.
     """
     asks = asks_text(session, key)
-    refused = asks is AsksText.ALWAYS and session.calibration == NEAREST_FILE.name
+    refused = asks is AsksText.ALWAYS and session.calibration == CalibrationWord.NEAREST
     return None if refused or asks is AsksText.NEVER else session.calibration
 
 
@@ -182,7 +182,7 @@ def calibrated_on(session: Session, calibration: str | None) -> Session:
     """
     if calibration == session.calibration:
         return session
-    if NEAREST_FILE.name in (calibration, session.calibration):
+    if CalibrationWord.NEAREST in (calibration, session.calibration):
         for row in PRECISIONS:
             if row.nearest is not None:
                 session = configured(session, row.key, None)

@@ -1,6 +1,6 @@
 """The precision step of a walk."""
 
-from firstlight_core.conversion.calibration_text import calibration_name
+from firstlight_core.conversion.calibration_choice import calibration_name
 from firstlight_core.documents.ledger import PrecisionValues
 from firstlight_core.workflow.walk_state import StepResult, WalkState
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from firstlight_core.conversion.calibration_text import text_for
+from firstlight_core.conversion.calibration_choice import text_for
 from firstlight_core.conversion.progress import HELD, PEAK, memory_alarm
 from firstlight_core.documents.conversion import ConversionOutcome, FailedPrecision, OliveConfig
 from firstlight_core.documents.estimate import Estimates

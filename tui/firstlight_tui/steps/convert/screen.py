@@ -11,7 +11,7 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from firstlight_core.conversion.calibration_text import text_for
+from firstlight_core.conversion.calibration_choice import text_for
 from firstlight_core.crowding import crowding
 from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.errors import FirstlightError

@@ -7,7 +7,8 @@ from typing import Any
 
 from textual.content import Content
 
-from firstlight_core.conversion.calibration_text import NEAREST_FILE
+from firstlight_core.conversion.calibration_choice import CalibrationWord
+from firstlight_core.conversion.inspected_source import InspectedSource
 from firstlight_core.conversion.plan import ConversionPlan
 from firstlight_core.documents.conversion import ConversionDocument, OliveConfig
 from firstlight_core.precision.calibration import TALKS
@@ -49,7 +50,11 @@ def method_texts(
     Raises:
         FirstlightError: no plan can be made.
     """
-    plans = {method: plan(method=method, calibration=calibration) for method in METHODS}
+    plans: dict[str, ConversionPlan] = {}
+    inspected: InspectedSource | None = None
+    for method in METHODS:
+        plans[method] = plan(method=method, calibration=calibration, inspected=inspected)
+        inspected = plans[method].inspected
     return MethodTexts(
         label=find_precision(precision).label,
         course={method: course_words(planned, method) for method, planned in plans.items()},
@@ -94,7 +99,7 @@ def _rounded_words(session: Session, keys: Sequence[str]) -> str:
     """Return what the weights are rounded on; empty where they are rounded to the nearest."""
     if not any(form_in(session, key).calibrated for key in keys):
         return ""
-    if session.calibration in (None, NEAREST_FILE.name):
+    if session.calibration in (None, CalibrationWord.NEAREST):
         return f"rounded on {TALKS} built-in talks"
     return f"rounded on {shown_path(Path(session.calibration or '').name)}"
 

@@ -11,12 +11,12 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Select
 
-from firstlight_core.conversion.calibration_text import (
-    NEAREST_FILE,
-    calibration_file,
+from firstlight_core.conversion.calibration_choice import (
+    CalibrationWord,
+    calibration_choice,
     calibration_name,
-    read_calibration,
 )
+from firstlight_core.conversion.calibration_text import read_calibration
 from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.precision.options import Option
 from firstlight_core.text import one_line, visible
@@ -141,8 +141,8 @@ class AdvancedScreen(Dialog[RowOptions | None]):
         typed = self.query_one("#calibration", Input).value.strip()
         if not typed:
             return None
-        path = calibration_file(typed)
-        if path == NEAREST_FILE and self._asks_text is AsksText.ALWAYS:
+        choice = calibration_choice(typed)
+        if choice == CalibrationWord.NEAREST and self._asks_text is AsksText.ALWAYS:
             raise UsageError("This row is always rounded on a text.")
-        read_calibration(path)
-        return calibration_name(path)
+        read_calibration(choice)
+        return calibration_name(choice)

@@ -13,7 +13,7 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
 
-from firstlight_core.conversion.calibration_text import NEAREST_FILE, text_for
+from firstlight_core.conversion.calibration_choice import CalibrationWord, text_for
 from firstlight_core.errors import FirstlightError
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.estimate.recommendation import Recommendation, find_goal, next_goal
@@ -274,7 +274,7 @@ class PrecisionStep(StepScreen):
             self.say_why_not(f"{row.label} is not quantised: there is nothing to choose.")
             return
         # A text changes no option; `none` makes the row's other form.
-        nearest = session.calibration == NEAREST_FILE.name
+        nearest = session.calibration == CalibrationWord.NEAREST
         try:
             own = self.workspace.services.plan_conversion(
                 Path(session.source),
