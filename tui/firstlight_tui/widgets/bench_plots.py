@@ -93,9 +93,9 @@ def curves(document: BenchDocument) -> tuple[LinePlot, ...]:
     if document.get("void"):
         return ()
     plots = (
-        _curve(document, "First token by prompt length, ms", ttft_of, 1000)
+        _curve(document, "First token by length, ms", ttft_of, 1000)
         or _rounds(document, "First token each round, ms", ttft_of, 1000),
-        _curve(document, "Writing speed by prompt length", decode_of, 1)
+        _curve(document, "Writing by length, tok/s", decode_of, 1)
         or _rounds(document, "Writing each round, tok/s", decode_of, 1),
     )
     return tuple(plot for plot in plots if plot is not None)
