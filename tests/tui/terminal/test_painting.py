@@ -5,15 +5,12 @@ import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import Compositor
 from textual._context import visible_screen_stack
-from textual._styles_cache import StylesCache
-from textual.css.styles import StylesBase
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.style import Style as VisualStyle
@@ -24,7 +21,6 @@ from firstlight_tui.modals.detail import DetailScreen
 from firstlight_tui.modals.help import HelpScreen
 from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.terminal import plain_lines
 from firstlight_tui.terminal.app import PENDING_SECONDS
 from firstlight_tui.terminal.compositor import SeenCompositor
 from firstlight_tui.terminal.idle import LONGEST_SECONDS, REST_SECONDS, IdleTasks, Repaint
@@ -80,34 +76,6 @@ async def test_a_dialog_shows_the_step_below_as_textual_does(
             )
         assert pictures[0] == pictures[1]
         assert step.STEP_TITLE in strips[1].text
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("step", list_screens(), ids=lambda step: step.STEP_ID)
-async def test_lines_without_a_frame_are_those_of_textual(
-    wizard: Build, monkeypatch: pytest.MonkeyPatch, step: type[StepScreen]
-) -> None:
-    def painted(part: Widget) -> list[list[Segment]]:
-        part._styles_cache.clear()
-        lines = part._styles_cache.render_widget(part, part.region.size.region)
-        return [list(line) for line in lines]
-
-    app = wizard(session=FULL, first=step)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        parts = [part for part in app.screen.walk_children(Widget) if part.region]
-        ours = [painted(part) for part in parts]
-        framed: list[StylesBase] = []
-
-        def count(cache: StylesCache, styles: StylesBase, *rest: Any, **more: Any) -> list[Strip]:
-            framed.append(styles)
-            return plain_lines._render_framed(cache, styles, *rest, **more)
-
-        monkeypatch.setattr(StylesCache, "render", count)
-        for part, ours_of_part in zip(parts, ours, strict=True):
-            assert ours_of_part == painted(part), part
-        plain = [styles for styles in framed if plain_lines._is_plain(styles, 1.0)]
-        assert len(plain) > len(framed) / 2
 
 
 async def test_a_piece_of_text_shares_its_style_unless_it_is_a_link(wizard: Build) -> None:

@@ -18,7 +18,6 @@ from firstlight_tui.terminal import (
     escape_guard,
     key_queue,
     light_strips,
-    plain_lines,
     quick_messages,
 )
 from firstlight_tui.terminal.ascii_filter import AsciiApp
@@ -47,7 +46,6 @@ class TerminalApp(AsciiApp):
         """`idle` are the tasks between the keys; the wizard of a test has none. `ascii` paints in ASCII only."""
         escape_guard.install()
         light_strips.install()
-        plain_lines.install()
         quick_messages.install()
         super().__init__(ascii=ascii)
         self.stylesheet = KnownStyles(variables=self.get_css_variables())
