@@ -1,6 +1,7 @@
 """The extra cost of rounding on a calibration text, and the models for which it works.
 
-Measured piece by piece with olive-ai 0.13.0 and torch 2.13 on one core (docs/int4.md): the constants are seconds.
+Measured piece by piece with olive-ai 0.13.0 and torch 2.13 (docs/int4.md): the constants are seconds on two cores, which share
+the products of whole matrices and the solving.
 """
 
 import platform
@@ -27,12 +28,15 @@ LONGEST_SECONDS = 2 * 3600.0
 """A conversion that would take longer is not offered."""
 ANSWER = 110e-9
 """A parameter of the model, for all answers together: one pass over the weights for each token of a batch."""
-FORWARD = 2 * 12e-12
+FORWARD = 12e-12
 """A token and a weight of the body: two operations."""
-GRAM = 2 * 12.5e-12
+GRAM = 12.5e-12
 """A token and the square of a matrix's columns: the sum of the outer products of its inputs."""
-COLUMN, SOLVE, UPDATE = 5e-5, 3e-11, 3e-11
-"""A column; its cube; and a row times the square of the columns: rounding one after another, correcting the rest."""
+COLUMN, SOLVE, UPDATE = 3e-5, 1.5e-11, 1.8e-11
+"""A column; its cube; and a row times the square of the columns: rounding one after another, correcting the rest.
+
+In blocks of 128; those of 32 take up to a quarter longer.
+"""
 RAM_BODY = 7.4
 """Peak bytes a parameter, fitted to SmolLM2-135M: the weights in float32, what they were read from, what is written."""
 GRAMS = 5
@@ -77,7 +81,7 @@ def uneven_layers(inspection: Inspection) -> str:
 
 
 def calibration_seconds(inspection: Inspection, *, answers: bool = False) -> float:
-    """Return the seconds of rounding on one core, and of the original's `answers` where it gives them."""
+    """Return the seconds of rounding, and of the original's `answers` where it gives them."""
     shape, structure = inspection.shape, inspection.structure
     tokens = TOKENS if answers else BUILT_IN_TOKENS
     passes = ANSWER * inspection.parameters * answers + FORWARD * tokens * structure.body

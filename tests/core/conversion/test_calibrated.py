@@ -252,7 +252,8 @@ def test_a_larger_model_costs_more_than_in_proportion(sample: Path) -> None:
     inspection = inspect_model(sample)
     small = like(inspection, layers=30, hidden=576, wide=1536, vocab=49_152)
     large = like(inspection, layers=32, hidden=4096, wide=14_336, vocab=128_256)
-    assert 12 < calibration_seconds(small) < 40
+    # Measured: 12.7 s on two quiet cores.
+    assert 9 < calibration_seconds(small) < 16
     answered = calibration_seconds(small, answers=True)
     assert calibration_seconds(small) < 0.6 * answered
     assert calibration_seconds(large) > 30 * calibration_seconds(small)
