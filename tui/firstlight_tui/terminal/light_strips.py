@@ -3,6 +3,9 @@
 Textual 8 gives each strip seven empty caches, and each cache a dictionary: a step that comes has 1,400 strips, and the
 20,000 objects of their caches let the garbage collector run a dozen times in the midst of its painting. And it makes a style of
 its own for each piece of text, which knows where the piece stands: colours are mixed and written anew for each.
+
+Measured alone (2026-11-30, in turns): without this module p99 from key to redraw is 51 instead of 48 ms while a model loads and
+the same in a walk, of which each step takes 3 to 5 % more processor time. With 830 keys the 7 % are no more than a trend.
 """
 
 from collections.abc import Iterable
