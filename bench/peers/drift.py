@@ -18,7 +18,6 @@ from bench.peers.models import (
     INT4,
     LLAMA_FORMATS,
     OLIVE,
-    TUNED,
     PeerModel,
     llama_name,
 )
@@ -81,8 +80,7 @@ async def measure_drifts(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
             watch.end()
         drifts = [_entry(INT4, own)]
         for name, folder in {**folders.artifacts, OLIVE: folders.olive_model}.items():
-            # The tuned artifact has the weights of the default one.
-            if name not in (INT4, TUNED):
+            if name != INT4:
                 drifts.append(_entry(name, await _token_drift(folder, reference)))
         for quantisation in (*LLAMA_FORMATS, *((CONTROL,) if model.key == CONTROL_MODEL else ())):
             command = llama.logits_program(folders.gguf(quantisation), CONTEXT)

@@ -1,6 +1,7 @@
 """What a user has before anything runs: artifact, GGUF files; their size, and the time and memory of making them."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 import sys
@@ -64,7 +65,7 @@ class Folders:
 
     @property
     def tuned(self) -> Path:
-        """A copy of it with the threads that `firstlight tune --apply` finds fastest."""
+        """The fastest build and threads that `firstlight tune` finds for the source, within its own budget of drift."""
         return self.made / "tuned"
 
     @property
@@ -184,15 +185,12 @@ async def measure_making(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
 
 
 async def tune(folders: Folders) -> None:
-    """Copy the default artifact and let `firstlight tune` write the fastest threads into the copy."""
+    """Let `firstlight tune` publish the fastest artifact of the source."""
     shutil.rmtree(folders.tuned, ignore_errors=True)
-    shutil.copytree(folders.int4, folders.tuned)
-    home = folders.made / "home"
-    try:
-        await _timed([firstlight(), "tune", folders.tuned, "--apply"], _home(home))
-    except RuntimeError:
-        # Beside busy programs it writes nothing, and there is nothing tuned to measure.
-        shutil.rmtree(folders.tuned)
+    command = [firstlight(), "tune", folders.source, "--precision", "int4", "-o", folders.tuned]
+    # Beside busy programs it publishes nothing, and there is nothing tuned to measure.
+    with contextlib.suppress(RuntimeError):
+        await _timed(command, _home(folders.made / "home"))
 
 
 def olive_config(source: Path, folder: Path) -> dict[str, object]:

@@ -18,7 +18,7 @@ CONTEXT = 1024
 """Tokens of context when memory is measured, of every tool."""
 
 INT4 = "Firstlight INT4"
-TUNED = "Firstlight INT4, threads tuned"
+TUNED = "Firstlight INT4, tuned"
 CALIBRATED = "Firstlight INT4 calibrated"
 """Blocks of 32 and a head of 8 bits: closer to the original and larger."""
 NEAREST = "Firstlight INT4 rounded to the nearest"

@@ -27,6 +27,7 @@ class BuildSettings(TypedDict):
 
     precision: str
     block_size: NotRequired[int]
+    head_block_size: NotRequired[int]
     algorithm: NotRequired[str]
     accuracy_level: NotRequired[int]
 

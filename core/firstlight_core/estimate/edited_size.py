@@ -62,7 +62,8 @@ def _own_options(precision: Precision) -> dict[str, int | str | bool]:
     build: OliveConfig = {
         "passes": {"build": {"type": "ModelBuilder", **precision.builder_options}}
     }
-    return {**read_options(build), "block_size": precision.body_block}
+    blocks = {"block_size": precision.body_block, "head_block_size": precision.block_size}
+    return {**read_options(build), **blocks}
 
 
 def _sum(
@@ -70,8 +71,8 @@ def _sum(
 ) -> float:
     assert precision.bits is not None
     bits, block, algorithm = precision.bits, int(options["block_size"]), str(options["algorithm"])
-    # The option of a calibrated row is that of the layers alone.
-    head_block = precision.block_size if precision.calibrated else block
+    # The head of a calibrated row has blocks of its own.
+    head_block = int(options["head_block_size"]) if precision.calibrated else block
     zero_points = algorithm.startswith(
         "k_quant"
     )  # Calibrated bodies have them too, and come with k-quant heads.

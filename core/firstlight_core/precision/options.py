@@ -97,7 +97,14 @@ LAYER_BLOCK = Option(
     choices=tuple(OptionChoice(value=size, label=f"{size} weights") for size in (32, 64, 128)),
     pass_type=CALIBRATION_PASS,
 )
-"""For the layers; the output head keeps the builder's blocks."""
+"""For the layers; the output head has blocks of its own."""
+HEAD_BLOCK = Option(
+    key="head_block_size",
+    name=BLOCK_SIZE.name,
+    label="Blocks of the head",
+    sentence="How many weights of the output head share one scale: larger blocks are faster, smaller blocks drift less.",
+    choices=tuple(OptionChoice(value=size, label=f"{size} weights") for size in (32, 128)),
+)
 HEAD = Option(
     key="algorithm",
     name="int4_algo_config",
@@ -118,7 +125,7 @@ def options_for(precision: Precision, *, tied: bool) -> tuple[Option, ...]:
         return (BLOCK_SIZE, ACCURACY, replace(ALGORITHM, choices=choices))
     if precision.calibrated:
         # The body is rounded by then: the algorithm is that of the head, and with it of a tied embedding.
-        return (LAYER_BLOCK, ACCURACY, HEAD)
+        return (LAYER_BLOCK, ACCURACY, HEAD, HEAD_BLOCK)
     if precision.builder_precision == "int4":
         return (BLOCK_SIZE, ACCURACY, ALGORITHM, *((EMBEDDING,) if tied else ()))
     return ()
@@ -126,6 +133,7 @@ def options_for(precision: Precision, *, tied: bool) -> tuple[Option, ...]:
 
 _BUILDERS_OWN: dict[str, int | str | bool] = {
     "block_size": 32,
+    "head_block_size": 32,
     "accuracy_level": 4,
     "algorithm": "default",
     "shared_embeddings": True,
@@ -136,8 +144,8 @@ _BUILDERS_OWN: dict[str, int | str | bool] = {
 def read_options(config: OliveConfig) -> dict[str, int | str | bool]:
     """Return the quantiser options of a configuration by key, with the builder's default for an absent one."""
     chosen = dict(_BUILDERS_OWN)
-    block = LAYER_BLOCK if calibrates(config) else BLOCK_SIZE
-    for option in (block, ACCURACY, ALGORITHM, EMBEDDING):
+    blocks = (LAYER_BLOCK, HEAD_BLOCK) if calibrates(config) else (BLOCK_SIZE,)
+    for option in (*blocks, ACCURACY, ALGORITHM, EMBEDDING):
         value = _get(_settings(config, option.pass_type), option.name)
         if isinstance(value, int | str):
             chosen[option.key] = value

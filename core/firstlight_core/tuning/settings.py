@@ -113,6 +113,8 @@ class Build:
         parts = []
         if "block_size" in self.options:
             parts.append(f"blocks of {self.options['block_size']}")
+        if "head_block_size" in self.options:
+            parts.append(f"head in blocks of {self.options['head_block_size']}")
         if "algorithm" in self.options:
             algorithm = str(self.options["algorithm"])
             parts.append(
@@ -139,6 +141,8 @@ class Build:
         settings: BuildSettings = {"precision": self.precision.key}
         if isinstance(block_size := self.options.get("block_size"), int):
             settings["block_size"] = block_size
+        if isinstance(head_block_size := self.options.get("head_block_size"), int):
+            settings["head_block_size"] = head_block_size
         if isinstance(algorithm := self.options.get("algorithm"), str):
             settings["algorithm"] = algorithm
         if isinstance(accuracy_level := self.options.get("accuracy_level"), int):
@@ -156,7 +160,7 @@ def builds(
 
     Each block size with rounding and with k-quant, which costs nothing when it runs and drifts less; and arithmetic in
     fp32 instead of int8. A row that names another algorithm keeps it; a calibrated one is tried with a head of 4 bits
-    too. Rows that are not quantised have one build.
+    too, in the row's blocks and in the largest. Rows that are not quantised have one build.
     """
     first = Build(precision=precision)
     options_offered = options_for(precision, tied=tied)
@@ -171,7 +175,8 @@ def builds(
     ]
     if precision.calibrated:
         # The algorithm is that of the head: what is fastest of all has large blocks and a head of 4 bits.
-        wanted.append({"block_size": BLOCKS[-1], "algorithm": "k_quant"})
+        for blocks in ({}, {"head_block_size": BLOCKS[-1]}):
+            wanted.append({"block_size": BLOCKS[-1], "algorithm": "k_quant", **blocks})
     wanted.append({"accuracy_level": 1})
     candidates = [first]
     for options in wanted:

@@ -184,7 +184,7 @@ def test_a_configuration_that_calibrates_belongs_to_its_row(sample: Path, tmp_pa
 
 def test_its_options_are_the_blocks_of_the_layers_and_the_head(sample: Path) -> None:
     keys = [option.key for option in options_for(ROW, tied=True)]
-    assert keys == ["block_size", "accuracy_level", "algorithm"]
+    assert keys == ["block_size", "accuracy_level", "algorithm", "head_block_size"]
     own = run_config(sample, ROW)
     small = with_options(own, {"algorithm": "k_quant"}, precision=ROW, tied=True)
     assert expected_of(small)["bits"] == [4]
@@ -198,6 +198,14 @@ def test_its_options_are_the_blocks_of_the_layers_and_the_head(sample: Path) -> 
     assert edited_bytes(document, ROW, own) == size
     head = 2048 * 256 // 32 * (16 + 0.5)
     assert edited_bytes(document, ROW, small) == pytest.approx(size - head, abs=2)
+    int4 = find_precision("int4")
+    fast = with_options(
+        run_config(sample, int4), {"head_block_size": 128}, precision=int4, tied=True
+    )
+    assert fast["passes"] == run_config(sample, find_precision("int4-compact"))["passes"]
+    assert expected_of(fast) == find_precision("int4-compact").expected
+    compact = document["estimates"]["int4-compact"]["bytes"]
+    assert edited_bytes(document, int4, fast) == pytest.approx(compact, abs=2)
 
 
 def test_blocks_need_not_be_whole(sample: Path, tmp_path: Path) -> None:
@@ -219,17 +227,28 @@ def test_blocks_need_not_be_whole(sample: Path, tmp_path: Path) -> None:
 
 
 def test_tuning_tries_larger_blocks_and_a_smaller_head() -> None:
-    own = {"block_size": 32, "algorithm": "k_quant_last", "accuracy_level": 4}
+    own = {
+        "block_size": 32,
+        "head_block_size": 32,
+        "algorithm": "k_quant_last",
+        "accuracy_level": 4,
+    }
     tried = builds(ROW, own, tied=True)
     assert [build.options for build in tried] == [
         {},
         {"block_size": 64},
         {"block_size": 128},
         {"block_size": 128, "algorithm": "k_quant"},
+        {"block_size": 128, "algorithm": "k_quant", "head_block_size": 128},
         {"accuracy_level": 1},
     ]
-    assert [build.gentler for build in tried] == [False] * 5
+    assert [build.gentler for build in tried] == [False] * 6
     assert tried[3].label == "INT4 calibrated, blocks of 128, 4-bit head"
+    assert tried[4].to_json()["head_block_size"] == 128
+    int4 = find_precision("int4")
+    own = {"block_size": 128, "head_block_size": 32, "algorithm": "k_quant", "accuracy_level": 4}
+    faster = [build for build in builds(int4, own, tied=True) if "head_block_size" in build.options]
+    assert [build.label for build in faster] == ["INT4, head in blocks of 128"]
 
 
 # What it costs ----------------------------------------------------------------------------------

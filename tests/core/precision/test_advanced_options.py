@@ -45,7 +45,12 @@ def test_only_quantised_rows_have_options_and_only_tied_models_an_embedding() ->
         "algorithm",
         "shared_embeddings",
     ]
-    assert keys(INT4, tied=True) == ["block_size", "accuracy_level", "algorithm"]
+    assert keys(INT4, tied=True) == [
+        "block_size",
+        "accuracy_level",
+        "algorithm",
+        "head_block_size",
+    ]
     assert "shared_embeddings" not in keys(NEAREST, tied=False)
     assert "shared_embeddings" not in keys(int8, tied=True)
 
@@ -61,8 +66,10 @@ def test_options_come_back_as_they_went_in() -> None:
             assert {k: v for k, v in read_options(changed).items() if k in chosen} == chosen
             # The builder's own default, where the row does not ask either, is not asked for.
             expected = {"block_size": [32], **expected_of(changed)}
-            head = {32} if row.calibrated else set()
-            assert expected["block_size"] == sorted({int(chosen["block_size"]), *head})
+            blocks = {
+                int(chosen[key]) for key in ("block_size", "head_block_size") if key in chosen
+            }
+            assert expected["block_size"] == sorted(blocks)
             assert expected["accuracy_level"] == [chosen["accuracy_level"]]
             # It passes the check of an edited configuration.
             plan = plan_conversion(SOURCE, "/out", precision=row.key, config=changed)

@@ -76,7 +76,7 @@ def test_every_setting_is_one_that_an_artifact_may_bring() -> None:
 @pytest.mark.parametrize(
     ("key", "nearest", "count"),
     [
-        ("int4", False, 4),
+        ("int4", False, 5),
         ("int4", True, 7),
         ("int4-compact", False, 4),
         ("int4-compact", True, 7),
