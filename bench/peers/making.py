@@ -187,7 +187,15 @@ async def measure_making(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
 async def tune(folders: Folders) -> None:
     """Let `firstlight tune` publish the fastest artifact of the source."""
     shutil.rmtree(folders.tuned, ignore_errors=True)
-    command = [firstlight(), "tune", folders.source, "--precision", "int4", "-o", folders.tuned]
+    command: list[str | Path] = [
+        firstlight(),
+        "tune",
+        folders.source,
+        "--precision",
+        "int4",
+        "-o",
+        folders.tuned,
+    ]
     # Beside busy programs it publishes nothing, and there is nothing tuned to measure.
     with contextlib.suppress(RuntimeError):
         await _timed(command, _home(folders.made / "home"))
