@@ -125,7 +125,10 @@ def plan_estimate_words(keys: Sequence[str], estimates: Estimates) -> Content:
     if peak := predicted_peak(keys, estimates):
         facts.append(f"{bytes_text(peak)} of RAM")
     if disk := sum(row.get("bytes") or 0 for row in rows):
-        facts.append(f"{bytes_text(disk)} on disk")
+        # Olive's own files beside the artifact, until the conversion ends.
+        spare = max((row.get("disk_bytes") or 0) - (row.get("bytes") or 0) for row in rows)
+        meanwhile = f", {bytes_text(disk + spare)} while it works" if spare > 0 else ""
+        facts.append(f"{bytes_text(disk)} on disk{meanwhile}")
     if not facts:
         return Content.styled("No estimate for this model.", "$foreground-muted")
     return Content.assemble(part("estimate  ", "$text-accent"), part(" · ".join(facts)))
