@@ -52,7 +52,7 @@ MODELS = {
             key="smollm2",
             title="SmolLM2-135M-Instruct",
             template_preset=None,
-            rounds=12,
+            rounds=24,
             decode_target=1.0,
             tuned_decode_target=1.1,
         ),
