@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from firstlight_core.documents import jobs_engine
 from firstlight_core.inference.engine import Engine, open_engine
@@ -98,6 +96,9 @@ def _matrix(
     columns: int, rows: int, block: int, random: np.random.Generator
 ) -> Callable[[np.ndarray], np.ndarray]:
     """A product with random 4-bit weights as a decoder has it, in onnxruntime with two threads."""
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
     blocks = -(-columns // block)
     packed = random.integers(0, 256, (rows, blocks, block // 2)).astype(np.uint8)
     scales = random.random(rows * blocks).astype(np.float32)

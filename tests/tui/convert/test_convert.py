@@ -14,7 +14,7 @@ from textual.widgets import Button, OptionList, TextArea
 
 from firstlight_core.conversion.progress import HELD, PEAK
 from firstlight_core.crowding import Crowding
-from firstlight_core.documents.estimate import Estimates
+from firstlight_core.documents.estimate import Estimates, RowEstimate
 from firstlight_core.errors import FirstlightError, JobDied, JobFailed, ModelRefused
 from firstlight_core.monitor import Sample
 from firstlight_core.process.events import LogLine, LogPath, Measured, Progress, Stage
@@ -24,7 +24,7 @@ from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.state.conversion_stages import progress_of
 from firstlight_tui.state.work import Work
-from firstlight_tui.steps.convert.board import bar_note, work_words
+from firstlight_tui.steps.convert.board import bar_note, plan_estimate_words, work_words
 from firstlight_tui.steps.convert.method_screen import MethodScreen
 from firstlight_tui.steps.convert.queue import _failure
 from firstlight_tui.steps.convert.screen import ConvertStep
@@ -492,6 +492,14 @@ def test_silence_and_overlong_work_are_said() -> None:
     assert "No output for 2 min 10 s; the process is still running." in words
     assert "The machine gives this job 12 %: other programs take 80 % of the processor." in words
     assert "slower than estimated" in bar_note(running, progress_of(running, estimates))
+
+
+def test_the_disk_holds_more_while_a_calibrated_row_is_converted() -> None:
+    row: RowEstimate = {"seconds": 24.0, "bytes": 80 * 2**20, "disk_bytes": 80 * 2**20}
+    rounded: RowEstimate = {**row, "disk_bytes": 250 * 2**20}
+    assert str(plan_estimate_words(["int8"], {"int8": row})).endswith("· 80.0 MiB on disk")
+    both = str(plan_estimate_words(["int8", "int4"], {"int8": row, "int4": rounded}))
+    assert both.endswith("· 160.0 MiB on disk, 330.0 MiB while it works")
 
 
 def test_what_the_graph_holds_in_words() -> None:
