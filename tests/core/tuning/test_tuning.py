@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,13 @@ from firstlight_core.artifact.genai_config import SESSION_OPTIONS
 from firstlight_core.artifact.publishing import read_manifest, write_manifest
 from firstlight_core.conversion.olive_config import run_config
 from firstlight_core.documents.tuning import TrialRow, TuneFigures
-from firstlight_core.errors import CheckFailed, InputRefused, StateProblem, UsageError
+from firstlight_core.errors import (
+    CheckFailed,
+    InputRefused,
+    StateProblem,
+    TemplateRefused,
+    UsageError,
+)
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.inference.session_options import THREAD_KEYS, session_options
 from firstlight_core.locks import try_lock
@@ -23,7 +30,7 @@ from firstlight_core.measure.metrics import figure
 from firstlight_core.paths import find_paths
 from firstlight_core.precision.options import read_options, with_options
 from firstlight_core.precision.table import find_precision
-from firstlight_core.process.events import Event, Progress
+from firstlight_core.process.events import Event, Progress, Stage
 from firstlight_core.template.settle import undo_template
 from firstlight_core.tuning.choice import confirmed, fastest, times_as_fast
 from firstlight_core.tuning.halving import Rung, rungs, survivors
@@ -365,6 +372,24 @@ async def test_wrong_targets_and_options(tmp_path: Path) -> None:
         await tune(tmp_path)
     with pytest.raises(UsageError, match="Only an artifact"):
         reset("sample")
+
+
+async def test_a_source_without_a_template_is_refused_before_anything_is_built(
+    tmp_path: Path, sample: Path
+) -> None:
+    source = tmp_path / "base"
+    shutil.copytree(sample, source)
+    (source / "chat_template.jinja").unlink()
+    stages: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Stage):
+            stages.append(event.label)
+
+    with pytest.raises(TemplateRefused, match="has no chat template"):
+        await tune(source, on_event=listen)
+    assert not [stage for stage in stages if "build" in stage.lower()]
+    assert not list(find_paths().tuning.glob("int4-*"))
 
 
 async def test_two_tunings_at_once_would_spoil_each_other(tmp_path: Path) -> None:
