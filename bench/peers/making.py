@@ -1,7 +1,6 @@
 """What a user has before anything runs: artifact, GGUF files; their size, and the time and memory of making them."""
 
 import asyncio
-import contextlib
 import json
 import shutil
 import sys
@@ -67,7 +66,8 @@ class Folders:
 
     @property
     def tuned(self) -> Path:
-        """The fastest build and threads that `firstlight tune` finds for the source, within `TUNING_BUDGET`."""
+        """The fastest build that `firstlight tune` finds for the source within `TUNING_BUDGET`; of a source without a chat
+        template a copy of INT4 with the fastest threads."""
         return self.made / "tuned"
 
     @property
@@ -187,22 +187,27 @@ async def measure_making(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
 
 
 async def tune(folders: Folders) -> None:
-    """Let `firstlight tune` publish the fastest artifact of the source."""
+    """Let `firstlight tune` publish the fastest artifact of the source, or tune the threads of a copy of INT4."""
     shutil.rmtree(folders.tuned, ignore_errors=True)
-    command: list[str | Path] = [
-        firstlight(),
-        "tune",
-        folders.source,
-        "--precision",
-        "int4",
-        "--drift-budget",
-        TUNING_BUDGET,
-        "-o",
-        folders.tuned,
-    ]
-    # Beside busy programs it publishes nothing, and there is nothing tuned to measure.
-    with contextlib.suppress(RuntimeError):
+    if folders.model.template_preset is None:
+        options = ["--precision", "int4", "--drift-budget", TUNING_BUDGET]
+        command: list[str | Path] = [
+            firstlight(),
+            "tune",
+            folders.source,
+            *options,
+            "-o",
+            folders.tuned,
+        ]
+    else:
+        # Drift needs a chat template, and this source has none: only its artifact is given one.
+        shutil.copytree(folders.int4, folders.tuned)
+        command = [firstlight(), "tune", folders.tuned, "--apply"]
+    try:
         await _timed(command, _home(folders.made / "home"))
+    except RuntimeError:
+        # Beside busy programs it writes nothing, and there is nothing tuned to measure.
+        shutil.rmtree(folders.tuned, ignore_errors=True)
 
 
 def olive_config(source: Path, folder: Path) -> dict[str, object]:

@@ -47,13 +47,19 @@ def head_bytes(shape: ModelShape, precision: Precision) -> float:
     )
 
 
+def layer_bytes(inspection: Inspection, precision: Precision) -> float:
+    """Bytes of the matrices of all layers of a quantised row."""
+    bits, block = precision.bits or 4, precision.body_block
+    return sum(
+        quantised_bytes(columns, rows, bits, block, zero_points=precision.has_zero_points)
+        for columns, rows in inspection.structure.matrices
+    )
+
+
 def matrix_bytes(inspection: Inspection, precision: Precision) -> float:
     """Bytes of all matrices of a quantised row, the output head among them."""
-    shape, zero_points = inspection.shape, precision.has_zero_points
-    bits, block = precision.bits or 4, precision.body_block
-    rows = list(inspection.structure.matrices)
-    total = sum(quantised_bytes(k, n, bits, block, zero_points=zero_points) for k, n in rows)
-    total += head_bytes(shape, precision)
+    shape, block = inspection.shape, precision.body_block
+    total = layer_bytes(inspection, precision) + head_bytes(shape, precision)
     if precision.builder_options.get("int4_algo_config") == "k_quant_mixed":
         queries = shape.heads * shape.head_size + 2 * shape.kv_heads * shape.head_size
         for columns, out in ((shape.hidden, queries), (shape.intermediate, shape.hidden)):
@@ -89,10 +95,6 @@ def calibrated_checkpoint_bytes(inspection: Inspection, precision: Precision) ->
     It lies beside the artifact until the conversion ends.
     """
     shape, structure = inspection.shape, inspection.structure
-    bits, block = precision.bits or 4, precision.body_block
-    layers = sum(
-        quantised_bytes(columns, rows, bits, block, zero_points=precision.has_zero_points)
-        for columns, rows in structure.matrices
-    )
     tables = shape.vocab * shape.hidden * (1 if structure.tied else 2)
+    layers = layer_bytes(inspection, precision)
     return round(layers + 4 * (tables + structure.vectors) + inspection.tokenizer.bytes)

@@ -66,6 +66,11 @@ class Reference:
     cached: bool
 
 
+def lacks_template(source: Path) -> bool:
+    """Return whether a source, adapter or not, has no chat template to ask it with."""
+    return read_chat_template(own_files(source, adapter_base(source)).template) is None
+
+
 async def find_reference(
     source: Path,
     conversations: Sequence[Conversation],
@@ -85,7 +90,7 @@ async def find_reference(
         ToolchainMissing: transformers or torch is not installed.
         StateProblem: there is no room for the logits.
     """
-    lacking = read_chat_template(own_files(source, adapter_base(source)).template) is None
+    lacking = lacks_template(source)
     subject: ReferenceSubject = {
         "conversations": [list(messages) for messages in conversations],
         "new_tokens": new_tokens,

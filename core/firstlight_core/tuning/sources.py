@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstlight_core.artifact.tokenizer_files import no_chat_template, read_chat_template
+from firstlight_core.artifact.tokenizer_files import no_chat_template
 from firstlight_core.documents.tuning import Comparison, DriftLimit
 from firstlight_core.errors import CheckFailed
-from firstlight_core.measure.reference import Conversation, find_reference
-from firstlight_core.model.adapter import adapter_base
-from firstlight_core.model.own_files import own_files
+from firstlight_core.measure.reference import Conversation, find_reference, lacks_template
 from firstlight_core.tuning.budget import DriftBudget
 from firstlight_core.tuning.build_search import Builds, TriedBuild
 from firstlight_core.tuning.choice import median
@@ -46,8 +44,7 @@ async def tune_source(
     """
     search = made.search
     plain = made.plain
-    own = own_files(made.source, adapter_base(made.source))
-    if await asyncio.to_thread(read_chat_template, own.template) is None:
+    if await asyncio.to_thread(lacks_template, made.source):
         # The drift needs one; not a build is made before that is known.
         raise no_chat_template(made.source)
     await made.make(plain)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight_core.deploy.targets import PUBLISHED
+from firstlight_core.documents.deploy import Deployed
 from firstlight_core.documents.foundry import CommandDocument
 from firstlight_core.session import Session
 
@@ -119,19 +120,21 @@ def suggested_choice(session: Session) -> Choice:
     return Choice(name=name or "", target="foundry", cache="private")
 
 
+def _in_foundry(session: Session) -> Deployed | None:
+    """Return the deployment that Foundry Local serves by its name; None for an export, or when nothing is deployed."""
+    deployed = session.deployment
+    return deployed if deployed is not None and deployed["kind"] != "export" else None
+
+
 def serve_target(session: Session) -> str:
     """Return the target to serve: the deployment's name, or the artifact folder when an export or nothing is deployed."""
-    deployed = session.deployment
-    if deployed is not None and deployed["kind"] != "export":
-        return deployed["name"]
-    return str(session.artifact)
+    deployed = _in_foundry(session)
+    return deployed["name"] if deployed is not None else str(session.artifact)
 
 
 def served_id(session: Session) -> str:
     """Return the id by which a client names what would be served."""
     from firstlight_core.foundry.service import folder_id
 
-    deployed = session.deployment
-    if deployed is not None and deployed["kind"] != "export":
-        return deployed["id"]
-    return folder_id(Path(session.artifact or ""))
+    deployed = _in_foundry(session)
+    return deployed["id"] if deployed is not None else folder_id(Path(session.artifact or ""))

@@ -101,9 +101,10 @@ def shapes_content(document: TemplateReport | None, *, width: int = 0) -> Conten
     differences = document.get("differences") or []
     lines: list[Content] = []
     explained: dict[str, str] = {}
-    names = [str(shape.get("label") or shape.get("id")) for shape in document.get("shapes") or ()]
+    shapes = document.get("shapes") or ()
+    names = [str(shape.get("label") or shape.get("id")) for shape in shapes]
     cells = max([LABEL, *(min(len(name), 40) for name in names)]) if width >= ROOM else LABEL
-    for shape, name in zip(document.get("shapes") or (), names, strict=True):
+    for shape, name in zip(shapes, names, strict=True):
         label = f"{one_line(name, cells):{cells}}"
         own = {
             str(d.get("between")): d

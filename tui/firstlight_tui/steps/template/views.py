@@ -58,7 +58,8 @@ class TemplateViews(Container):
 
     def on_resize(self) -> None:
         """Write the names of the conversations as long as there is room for."""
-        self._show_verdicts()
+        if self._editing.draft is not None:
+            self._show_verdicts()
 
     def _show_verdicts(self) -> None:
         pane = self.query_one("#verdicts", Words)

@@ -77,12 +77,13 @@ class DriftGauge:
     def _zones(self, canvas: Canvas, left: int, row: int, room: int) -> None:
         starts = [0, *(AXIS.cell(limit, room) for _, limit in KL_LIMITS)]
         names = [*(name for name, _ in KL_LIMITS), "far"]
-        for name, start, end in zip(names, starts, [*starts[1:], room], strict=True):
+        zones = list(zip(names, starts, [*starts[1:], room], strict=True))
+        for name, start, end in zones:
             line, style = _LINES[name]
             canvas.text(left + start, row, line * (end - start), style)
             if start:
                 canvas.text(left + start, row, "┼", TROUGH)
-        for name, column, words in _zone_names(names, starts, room):
+        for name, column, words in _zone_names(zones, room):
             canvas.text(left + column, row + 1, words, _LINES[name][1])
         for column, _, _ in self._spots(left, room):
             canvas.text(column, row, "◆", BOLD)
@@ -118,13 +119,11 @@ class DriftGauge:
         return _LINES[kl_level(marker.nats)][1]
 
 
-def _zone_names(
-    names: Sequence[str], starts: Sequence[int], room: int
-) -> list[tuple[str, int, str]]:
+def _zone_names(zones: Sequence[tuple[str, int, int]], room: int) -> list[tuple[str, int, str]]:
     """Name, column and words of each zone: in its middle, or beside it where its neighbour leaves the cells it lacks."""
     placed: list[tuple[str, int, str]] = []
     free_to = room
-    for name, start, end in reversed(list(zip(names, starts, [*starts[1:], room], strict=True))):
+    for name, start, end in reversed(zones):
         words = cut(level_words(name), free_to)
         column = min(
             start + max(0, (end - start - cell_len(words)) // 2), free_to - cell_len(words)
