@@ -96,3 +96,17 @@ async def test_a_step_that_is_done_has_no_key(wizard: Build) -> None:
         await pilot.press("u")
         await settle(pilot)
         assert isinstance(app.screen, SummaryStep)
+
+
+async def test_the_verdict_stands_below_the_title_that_it_belongs_to(wizard: Build) -> None:
+    verdict = "Not good enough. " + "No question says what a right answer is. " * 5
+    session = FULL.decide(quality={**QUALITY, "verdict": verdict})
+    app = wizard(session=session, first=SummaryStep)
+    async with app.run_test(size=(120, 60)) as pilot:
+        await settle(pilot)
+        rows = [row for row in content_rows(pilot) if row.strip()]
+        begin = next(i for i, row in enumerate(rows) if "Not good enough." in row)
+        title = rows[begin - 1].index("Validated")
+        below = rows[begin : begin + 3]
+        assert all("answer" in row for row in below), "it takes three lines"
+        assert [len(row) - len(row.lstrip()) for row in below] == [title] * 3

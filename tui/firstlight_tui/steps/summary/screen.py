@@ -243,6 +243,8 @@ MARKS: Mapping[Outcome, tuple[str, str]] = {
     "void": ("? ", "$text-warning"),
     "skipped": ("· ", "$foreground-muted"),
 }
+MARK_CELLS = 2
+"""Cells of a mark and the blank behind it; the verdicts begin below the titles."""
 
 
 def _read(session: Session, run_record: Run | None) -> tuple[RunFacts, list[Entry]]:
@@ -255,7 +257,10 @@ def _closing(achieved: Sequence[Achievement], facts: RunFacts) -> HangingText:
     """Return the achievements line by line, and the verdicts on the quality."""
     verdicts = [str(quality.get("verdict") or "") for quality in facts.qualities]
     below = [
-        Paragraph(text=Content.styled(one_line(words, 800), "$foreground-muted"))
+        Paragraph(
+            head=[(" " * MARK_CELLS, "")],
+            text=Content.styled(one_line(words, 800), "$foreground-muted"),
+        )
         for words in verdicts
         if words
     ]
