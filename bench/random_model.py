@@ -117,6 +117,17 @@ def _qwen25(*, tied: bool) -> Shape:
 
 
 SHAPES = tuple(make(tied=tied) for make in (_smollm2, _qwen25) for tied in (True, False))
+SMALL = replace(
+    _qwen25(tied=True),
+    name="sample-2m-tied",
+    layers=3,
+    hidden=256,
+    intermediate=512,
+    heads=4,
+    vocab=2_048,
+    context=1_024,
+)
+"""The shape of the sample."""
 LARGE = replace(
     _qwen25(tied=True),
     name="qwen2.5-1.5b-tied",

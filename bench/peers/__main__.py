@@ -6,20 +6,23 @@ eight minutes; its samples are added to `bench/results/peers.json`.
 
 import argparse
 import asyncio
+import functools
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from bench.peers.curves import measure_lengths, measure_sizes
+from bench.peers.curves import CURVE_SHAPES, measure_lengths, measure_sizes
 from bench.peers.document import PeersDocument, Run, load_document, save_document
 from bench.peers.drift import measure_drifts
 from bench.peers.llama_cpp import LlamaCpp
+from bench.peers.machines import find_machine
 from bench.peers.making import Folders, measure_making, tune
 from bench.peers.memory import measure_memory
 from bench.peers.models import MODELS, PeerModel
 from bench.peers.page import write_page
 from bench.peers.parity import measure_parity
 from bench.peers.speed import measure_speed
+from firstlight_core.environment.devices import system_cpu_flags
 from firstlight_core.measure.benchmark import machine
 
 Measure = Callable[[PeerModel, Folders, LlamaCpp], Awaitable[Run]]
@@ -29,7 +32,6 @@ RUNS: dict[str, Measure] = {
     "parity": measure_parity,
     "memory": measure_memory,
     "lengths": measure_lengths,
-    "sizes": measure_sizes,
 }
 STAGES = (
     "build",
@@ -46,27 +48,41 @@ STAGES = (
 
 
 async def run_stages(
-    root: Path, stages: list[str], models: list[PeerModel], *, prebuilt: bool
+    root: Path, stages: list[str], models: list[PeerModel], shapes: list[str], *, prebuilt: bool
 ) -> None:
     """Run the stages in their order; the document is saved after each."""
     llama = LlamaCpp(root / "llama.cpp")
+    measures: dict[str, Measure] = {
+        **RUNS,
+        "sizes": functools.partial(measure_sizes, shapes=shapes),
+    }
     for stage in (stage for stage in STAGES if stage in stages):
         if stage == "build":
             llama.make(prebuilt=prebuilt)
+        if stage in ("build", "page"):
             continue
         # Prompt lengths are measured on one model, sizes on none of them.
         for model in models[:1] if stage in ("lengths", "sizes") else models:
-            document = load_document(machine(), llama.description)
-            await _measure(document, stage, model, Folders(root, model), llama)
+            document = load_document()
+            here = find_machine(
+                document["machines"], machine(), system_cpu_flags(), llama.description
+            )
+            folders = Folders(root, model, here["name"])
+            await _measure(document, stage, folders, llama, measures)
             save_document(document)
-    write_page(load_document(machine(), llama.description))
+    write_page(load_document())
 
 
 async def _measure(
-    document: PeersDocument, stage: str, model: PeerModel, folders: Folders, llama: LlamaCpp
+    document: PeersDocument,
+    stage: str,
+    folders: Folders,
+    llama: LlamaCpp,
+    measures: Mapping[str, Measure],
 ) -> None:
-    if stage in RUNS:
-        run = await RUNS[stage](model, folders, llama)
+    model = folders.model
+    if stage in measures:
+        run = await measures[stage](model, folders, llama)
         document["runs"].append(run)
         _say(stage, model, run["void_reasons"])
     elif stage == "drift":
@@ -75,7 +91,8 @@ async def _measure(
         _say(stage, model, test["void_reasons"])
     elif stage == "tune":
         await tune(folders)
-    others = [size for size in document["sizes"] if size["model"] != model.key]
+    place = (model.key, folders.machine)
+    others = [size for size in document["sizes"] if (size["model"], size["machine"]) != place]
     document["sizes"] = [*others, *folders.sizes()]
 
 
@@ -92,10 +109,19 @@ def main(words: list[str]) -> int:
     parser.add_argument(
         "--prebuilt", action="store_true", help="libraries of llama.cpp from npm, a minute"
     )
+    parser.add_argument(
+        "--shape",
+        choices=CURVE_SHAPES,
+        action="append",
+        help="of the stage sizes, default: all; each may be a run of its own",
+    )
     given = parser.parse_args(words)
     models = [MODELS[key] for key in given.model or MODELS]
     stages = given.stages or list(STAGES)
-    asyncio.run(run_stages(given.folder.absolute(), stages, models, prebuilt=given.prebuilt))
+    shapes = given.shape or list(CURVE_SHAPES)
+    asyncio.run(
+        run_stages(given.folder.absolute(), stages, models, shapes, prebuilt=given.prebuilt)
+    )
     return 0
 
 

@@ -3,7 +3,7 @@
 from typing import NotRequired, TypedDict, cast
 
 from bench.measuring import RESULTS
-from firstlight_core.documents.measure import MachineDocument
+from bench.peers.machines import MeasuredMachine
 from firstlight_core.files import read_json_object, write_json
 
 RESULT = RESULTS / "peers.json"
@@ -22,6 +22,8 @@ class Run(TypedDict):
     kind: str
     """`speed`, `parity`, `memory`, `making`, `lengths` or `sizes`."""
     model: str
+    machine: str
+    """Name of the machine, see `PeersDocument.machines`."""
     at: str
     load_average: list[float]
     void_reasons: list[str]
@@ -45,6 +47,7 @@ class DriftTest(TypedDict):
     """The drift of every subject on one model, and the time of Firstlight's own test of it."""
 
     model: str
+    machine: str
     prompts: int
     drifts: list[Drift]
     whole_s: list[float]
@@ -58,6 +61,8 @@ class Sizes(TypedDict):
     """Bytes on disk of what a subject needs to run."""
 
     model: str
+    machine: str
+    """Where it was made: two builds of one source differ by some bytes."""
     subject: str
     bytes: int
 
@@ -66,36 +71,27 @@ class Profile(TypedDict):
     """Share of the time of each kind of operator, from onnxruntime's profiler."""
 
     model: str
+    machine: str
     subject: str
     phase: str
     shares: dict[str, float]
 
 
 class PeersDocument(TypedDict):
-    """All that was measured."""
+    """All that was measured, on every machine."""
 
-    machine: MachineDocument
-    llama_cpp: str
-    """Package and version of its source."""
+    machines: list[MeasuredMachine]
     runs: list[Run]
     drift_tests: list[DriftTest]
     sizes: list[Sizes]
     profiles: NotRequired[list[Profile]]
 
 
-def load_document(machine: MachineDocument, llama_cpp: str) -> PeersDocument:
-    """Return the stored document with the current machine, or an empty one."""
-    empty: PeersDocument = {
-        "machine": machine,
-        "llama_cpp": llama_cpp,
-        "runs": [],
-        "drift_tests": [],
-        "sizes": [],
-    }
+def load_document() -> PeersDocument:
+    """Return the stored document, or an empty one."""
     if not RESULT.is_file():
-        return empty
-    stored = cast(PeersDocument, read_json_object(RESULT, limit=64 * 2**20))
-    return {**stored, "machine": machine, "llama_cpp": llama_cpp}
+        return {"machines": [], "runs": [], "drift_tests": [], "sizes": []}
+    return cast(PeersDocument, read_json_object(RESULT, limit=64 * 2**20))
 
 
 def save_document(document: PeersDocument) -> None:
@@ -108,8 +104,36 @@ def valid_samples(run: Run, samples: list[float]) -> list[float]:
     return [value for number, value in enumerate(samples) if number not in run["void_rounds"]]
 
 
-def latest_run(document: PeersDocument, kind: str, model: str) -> Run | None:
-    """Return the newest run of this kind that is not void; the newest void one where all are; None without any."""
-    runs = [run for run in document["runs"] if run["kind"] == kind and run["model"] == model]
+def latest_run(document: PeersDocument, kind: str, model: str, machine: str) -> Run | None:
+    """Return a machine's newest run of this kind that is not void; the newest void one where all are; None without any."""
+    runs = [run for run in _runs_on(document, kind, machine) if run["model"] == model]
     valid = [run for run in runs if not run["void_reasons"]]
     return next(iter([*reversed(valid), *reversed(runs)]), None)
+
+
+def latest_of(
+    document: PeersDocument, kind: str, machine: str, subject: str
+) -> tuple[Run, Samples] | None:
+    """Return a subject's samples of the newest run of any model that has them and is not void, else of a void one."""
+    found = [
+        (run, samples)
+        for run in _runs_on(document, kind, machine)
+        for samples in run["subjects"]
+        if samples["subject"] == subject
+    ]
+    valid = [pair for pair in found if not pair[0]["void_reasons"]]
+    return next(iter([*reversed(valid), *reversed(found)]), None)
+
+
+def latest_drift(document: PeersDocument, model: str, machine: str) -> DriftTest | None:
+    """Return a machine's newest test of drift."""
+    tests = [
+        test
+        for test in document["drift_tests"]
+        if (test["model"], test["machine"]) == (model, machine)
+    ]
+    return tests[-1] if tests else None
+
+
+def _runs_on(document: PeersDocument, kind: str, machine: str) -> list[Run]:
+    return [r for r in document["runs"] if (r["kind"], r["machine"]) == (kind, machine)]

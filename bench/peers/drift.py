@@ -88,6 +88,7 @@ async def measure_drifts(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
             drifts.append(_entry(llama_name(quantisation), figures))
     return {
         "model": model.key,
+        "machine": folders.machine,
         "prompts": len(reference.prompts),
         "drifts": drifts,
         "whole_s": whole,

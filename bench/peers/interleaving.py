@@ -41,6 +41,7 @@ async def run_in_turns(
     *,
     kind: str,
     model: str,
+    machine: str,
     warm_up: bool,
     make_watch: Callable[[], InterferenceWatch] = own_watch,
 ) -> Run:
@@ -74,6 +75,7 @@ async def run_in_turns(
     return {
         "kind": kind,
         "model": model,
+        "machine": machine,
         "at": at,
         "load_average": load,
         "void_reasons": [] if rounds - len(void_rounds) >= min(LEAST_ROUNDS, rounds) else reasons,

@@ -38,6 +38,8 @@ class Folders:
 
     root: Path
     model: PeerModel
+    machine: str
+    """Name of this machine in results."""
 
     @property
     def source(self) -> Path:
@@ -100,7 +102,12 @@ class Folders:
         paths = {**self.artifacts, OLIVE: self.olive_model}
         paths |= {llama_name(q): self.gguf(q) for q in LLAMA_FORMATS}
         return [
-            {"model": self.model.key, "subject": name, "bytes": _bytes_of(path)}
+            {
+                "model": self.model.key,
+                "machine": self.machine,
+                "subject": name,
+                "bytes": _bytes_of(path),
+            }
             for name, path in paths.items()
             if path.exists()
         ]
@@ -183,7 +190,9 @@ async def measure_making(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
         OliveByHand(folders),
     ]
     subjects += [Quantisation(folders, llama, quantisation) for quantisation in LLAMA_FORMATS]
-    return await run_in_turns(subjects, REPEATS, kind="making", model=model.key, warm_up=False)
+    return await run_in_turns(
+        subjects, REPEATS, kind="making", model=model.key, machine=folders.machine, warm_up=False
+    )
 
 
 async def tune(folders: Folders) -> None:

@@ -147,4 +147,6 @@ async def measure_memory(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
     subjects: list[Subject] = [EngineMemory(*named) for named in folders.artifacts.items()]
     subjects.append(BareMemory(OLIVE, folders.olive_model))
     subjects += [LlamaMemory(llama, q, folders.gguf(q)) for q in LLAMA_FORMATS]
-    return await run_in_turns(subjects, REPEATS, kind="memory", model=model.key, warm_up=True)
+    return await run_in_turns(
+        subjects, REPEATS, kind="memory", model=model.key, machine=folders.machine, warm_up=True
+    )

@@ -33,7 +33,14 @@ async def measure_parity(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
             async with AsyncExitStack() as stack:
                 subject = await way(folders, stack)
                 loads.append(
-                    await run_in_turns([subject], ROUNDS, kind=KIND, model=model.key, warm_up=True)
+                    await run_in_turns(
+                        [subject],
+                        ROUNDS,
+                        kind=KIND,
+                        model=model.key,
+                        machine=folders.machine,
+                        warm_up=True,
+                    )
                 )
         runs.append(side_by_side(loads))
     return joined(runs)

@@ -135,7 +135,12 @@ async def measure_speed(model: PeerModel, folders: Folders, llama: LlamaCpp) -> 
             subjects.append(loop)
         subjects += [LlamaFormat(llama, q, folders.gguf(q)) for q in LLAMA_FORMATS]
         return await run_in_turns(
-            subjects, model.rounds, kind="speed", model=model.key, warm_up=True
+            subjects,
+            model.rounds,
+            kind="speed",
+            model=model.key,
+            machine=folders.machine,
+            warm_up=True,
         )
 
 

