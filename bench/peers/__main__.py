@@ -91,8 +91,8 @@ async def _measure(
         _say(stage, model, test["void_reasons"])
     elif stage == "tune":
         await tune(folders)
-    place = (model.key, folders.machine)
-    others = [size for size in document["sizes"] if (size["model"], size["machine"]) != place]
+    key = (model.key, folders.machine)
+    others = [size for size in document["sizes"] if (size["model"], size["machine"]) != key]
     document["sizes"] = [*others, *folders.sizes()]
 
 

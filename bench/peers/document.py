@@ -115,14 +115,14 @@ def latest_of(
     document: PeersDocument, kind: str, machine: str, subject: str
 ) -> tuple[Run, Samples] | None:
     """Return a subject's samples of the newest run of any model that has them and is not void, else of a void one."""
-    found = [
+    pairs = [
         (run, samples)
         for run in _runs_on(document, kind, machine)
         for samples in run["subjects"]
         if samples["subject"] == subject
     ]
-    valid = [pair for pair in found if not pair[0]["void_reasons"]]
-    return next(iter([*reversed(valid), *reversed(found)]), None)
+    valid = [pair for pair in pairs if not pair[0]["void_reasons"]]
+    return next(iter([*reversed(valid), *reversed(pairs)]), None)
 
 
 def latest_drift(document: PeersDocument, model: str, machine: str) -> DriftTest | None:

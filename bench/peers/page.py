@@ -96,11 +96,11 @@ def _speed_rows(run: Run) -> list[list[str]]:
 
 
 def _memory_rows(document: PeersDocument, run: Run, drift: DriftTest | None) -> list[list[str]]:
-    place = (run["model"], run["machine"])
+    key = (run["model"], run["machine"])
     sizes = {
         size["subject"]: size["bytes"]
         for size in document["sizes"]
-        if (size["model"], size["machine"]) == place
+        if (size["model"], size["machine"]) == key
     }
     drifts = {entry["subject"]: entry for entry in drift["drifts"]} if drift is not None else {}
     rows = []

@@ -57,21 +57,21 @@ def measured_on(document: PeersDocument, model: str, machine: str) -> Measured:
 
 def verdicts(model: PeerModel, measured: Measured) -> list[Verdict]:
     """Return every number of the issue that was measured."""
-    found: list[Verdict] = []
+    numbers: list[Verdict] = []
     if measured.speed is not None:
-        found += _speed_verdicts(model, measured.speed)
+        numbers += _speed_verdicts(model, measured.speed)
     if (equal := measured.parity or measured.speed) is not None:
-        found += _bare_verdicts(equal)
+        numbers += _bare_verdicts(equal)
     if measured.memory is not None:
-        found.append(_memory_verdict(measured.memory))
+        numbers.append(_memory_verdict(measured.memory))
     if measured.drift is not None:
-        found += _drift_verdicts(measured.drift)
-    return found
+        numbers += _drift_verdicts(measured.drift)
+    return numbers
 
 
-def verdict_table(found: list[Verdict]) -> list[str]:
+def verdict_table(numbers: list[Verdict]) -> list[str]:
     """Return the lines of a table of numbers; nothing without any."""
-    rows = [[v.name, v.against, v.goal, f"{v.figure} {v.spread}".strip(), v.word] for v in found]
+    rows = [[v.name, v.against, v.goal, f"{v.figure} {v.spread}".strip(), v.word] for v in numbers]
     return table(_HEAD, rows) if rows else []
 
 
@@ -81,8 +81,8 @@ def summary_table(
     """Return one table of the numbers of all models, a column for each machine; nothing without any number."""
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     for machine, models in columns:
-        for model, found in models:
-            for verdict in found:
+        for model, numbers in models:
+            for verdict in numbers:
                 key = (model.title, verdict.name, _against_what(verdict), verdict.goal)
                 cells.setdefault(key, {})[machine] = _summary_cell(verdict)
     machines = [machine for machine, _ in columns]
@@ -106,23 +106,23 @@ def _summary_cell(verdict: Verdict) -> str:
 
 
 def _speed_verdicts(model: PeerModel, run: Run) -> list[Verdict]:
-    found = []
+    numbers = []
     for target in speed_targets(model):
         if samples_of(run, target.subject, target.metric):
             against, ratio = target_ratio(run, target)
             name = f"{target.subject}: {METRICS[target.metric].lower()}"
             goal = f">= {target.least} ×"
             reached = ratio is not None and ratio.median >= target.least
-            found.append(_of_ratio(name, against, goal, ratio, reached))
-    return found
+            numbers.append(_of_ratio(name, against, goal, ratio, reached))
+    return numbers
 
 
 def _bare_verdicts(run: Run) -> list[Verdict]:
-    found = []
+    numbers = []
     for metric, label in METRICS.items():
         ratio = ratio_of(samples_of(run, INT4, metric), samples_of(run, BARE, metric))
         reached = ratio is not None and abs(ratio.median - 1) <= BARE_TOLERANCE
-        found.append(
+        numbers.append(
             _of_ratio(
                 f"`firstlight bench`: {label.lower()}",
                 BARE,
@@ -132,7 +132,7 @@ def _bare_verdicts(run: Run) -> list[Verdict]:
                 digits=3,
             )
         )
-    return found
+    return numbers
 
 
 def _of_ratio(
@@ -165,17 +165,17 @@ def smallest_llama(run: Run) -> str:
 def _drift_verdicts(test: DriftTest) -> list[Verdict]:
     mean = {entry["subject"]: entry["kl_mean"] for entry in test["drifts"]}
     other = llama_name("Q4_0")
-    found = []
+    numbers = []
     if INT4 in mean and other in mean:
         text = f"{mean[INT4]:.3g} against {mean[other]:.3g} nats"
         reached = mean[INT4] <= mean[other]
-        found.append(Verdict(f"{INT4}: drift", other, "not above", text, reached=reached))
+        numbers.append(Verdict(f"{INT4}: drift", other, "not above", text, reached=reached))
     name = f"the whole test of drift, {test['prompts']} prompts"
     against, goal = "its forward passes", f"<= {DRIFT_TEST_LIMIT:.0f} ×"
     if test["void_reasons"]:
-        return [*found, Verdict(name, against, goal)]
+        return [*numbers, Verdict(name, against, goal)]
     ratio = ratio_of(test["whole_s"], test["forward_s"])
     if ratio is not None:
         reached = ratio.median <= DRIFT_TEST_LIMIT
-        found.append(Verdict(name, against, goal, f"{ratio.median:.2f} ×", reached=reached))
-    return found
+        numbers.append(Verdict(name, against, goal, f"{ratio.median:.2f} ×", reached=reached))
+    return numbers
