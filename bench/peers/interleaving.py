@@ -1,5 +1,6 @@
 """Runs subjects in turns and notices what disturbs them."""
 
+import math
 import os
 import time
 from collections import defaultdict
@@ -43,11 +44,13 @@ async def run_in_turns(
     model: str,
     machine: str,
     warm_up: bool,
+    most_seconds: float = math.inf,
     make_watch: Callable[[], InterferenceWatch] = own_watch,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Run:
     """Measure every subject once a round, each round beginning with the next one.
 
-    With `warm_up` a first round is thrown away. A disturbed round is void; where fewer than `LEAST_ROUNDS` remain, or
+    Where a further round might end after `most_seconds`, as the longest before it tells, none begins. With `warm_up` a first round is thrown away. A disturbed round is void; where fewer than `LEAST_ROUNDS` remain, or
     any of a shorter run is, the whole run is. Programs that a subject starts and waits for count as its own.
     """
     void_rounds: list[int] = []
@@ -57,8 +60,17 @@ async def run_in_turns(
     }
     load = [round(value, 2) for value in os.getloadavg()]
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    begun = last = clock()
+    longest = 0.0
+    measured_rounds = 0
     for number in range(rounds + warm_up):
         counts = number >= warm_up
+        now = clock()
+        longest = max(longest, now - last)
+        last = now
+        if now - begun + longest > most_seconds:
+            break
+        measured_rounds += counts
         turn = number % len(subjects)
         watch = make_watch()
         if counts:
@@ -72,13 +84,16 @@ async def run_in_turns(
             if notes := watch.notes():
                 void_rounds.append(number - warm_up)
                 reasons += notes
+    least = min(LEAST_ROUNDS, rounds)
+    if measured_rounds < least:
+        reasons.append(f"Void: only {measured_rounds} rounds fitted into {most_seconds:.0f} s.")
     return {
         "kind": kind,
         "model": model,
         "machine": machine,
         "at": at,
         "load_average": load,
-        "void_reasons": [] if rounds - len(void_rounds) >= min(LEAST_ROUNDS, rounds) else reasons,
+        "void_reasons": [] if measured_rounds - len(void_rounds) >= least else reasons,
         "void_rounds": void_rounds,
         "subjects": [
             Samples(subject=name, figures=dict(metrics)) for name, metrics in figures.items()

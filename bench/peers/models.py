@@ -14,6 +14,8 @@ PROMPTS: dict[Metric, int] = {"prefill_128": 128, "prefill_512": 512}
 DEPTH = 128
 """Tokens in the KV cache before the decoded ones."""
 NEW_TOKENS = 64
+MOST_SECONDS = 440.0
+"""Of the rounds of one comparison of speed."""
 CONTEXT = 1024
 """Tokens of context when memory is measured, of every tool."""
 
@@ -40,7 +42,7 @@ class PeerModel:
     template_preset: str | None
     """Preset of a chat template for a base model, which has none."""
     rounds: int
-    """Rounds of the comparison of speed, so that one run takes less than eight minutes."""
+    """Rounds of the comparison of speed; a slow machine does as many as `MOST_SECONDS` allow."""
     decode_target: float
     tuned_decode_target: float
 

@@ -14,6 +14,7 @@ from bench.peers.models import (
     BARE,
     DEPTH,
     LLAMA_FORMATS,
+    MOST_SECONDS,
     NEW_TOKENS,
     OLIVE,
     PROMPTS,
@@ -141,6 +142,7 @@ async def measure_speed(model: PeerModel, folders: Folders, llama: LlamaCpp) -> 
             model=model.key,
             machine=folders.machine,
             warm_up=True,
+            most_seconds=MOST_SECONDS,
         )
 
 

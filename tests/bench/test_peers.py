@@ -160,6 +160,35 @@ async def test_too_few_rounds_without_disturbance_are_no_run() -> None:
     assert len(run["void_reasons"]) == 2
 
 
+def rounds_of(*seconds: float) -> Callable[[], float]:
+    """A clock that is read at the beginning, and before each of these rounds."""
+    ticks = iter([0.0, *(sum(seconds[:number]) for number in range(len(seconds) + 1))])
+    return lambda: next(ticks)
+
+
+async def test_no_round_begins_that_might_end_after_the_time_allowed() -> None:
+    async def run(most_seconds: float) -> Run:
+        return await run_in_turns(
+            [Counter("a", [])],
+            24,
+            kind="speed",
+            model="m",
+            machine="here",
+            warm_up=True,
+            most_seconds=most_seconds,
+            make_watch=watches(*[False] * 24),
+            clock=rounds_of(*[10.0] * 25),
+        )
+
+    short = await run(70.0)
+    assert len(short["subjects"][0]["figures"]["rate"]) == 6 and short["void_reasons"] == []
+    shorter = await run(59.0)
+    assert len(shorter["subjects"][0]["figures"]["rate"]) == 4
+    assert shorter["void_reasons"] == ["Void: only 4 rounds fitted into 59 s."]
+    whole = await run(250.0)
+    assert len(whole["subjects"][0]["figures"]["rate"]) == 24
+
+
 def test_programs_that_were_waited_for_count_as_ours() -> None:
     before = seconds_with_children([])
     subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
