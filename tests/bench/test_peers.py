@@ -176,7 +176,7 @@ async def test_no_round_begins_that_might_end_after_the_time_allowed() -> None:
             machine="here",
             warm_up=True,
             most_seconds=most_seconds,
-            make_watch=watches(*[False] * 24),
+            make_watch=watches(*[False] * 25),
             clock=rounds_of(*[10.0] * 25),
         )
 
