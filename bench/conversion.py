@@ -53,7 +53,7 @@ def _pairs(name: str, source: Path, scratch: Path) -> list[Figure]:
         seconds, peak = timed([command, "convert", source, "-o", folder], env=env)
         whole.append(seconds)
         our_peak.append(peak / 2**20)
-        job.append(float(json.loads((folder / "firstlight.json").read_text())["seconds"]))
+        job.append(float(json.loads((folder / "firstlight.json").read_text())["olive_seconds"]))
         again.append(timed([command, "convert", source, "-o", folder], env=env)[0])
         if number < THREES:
             env = {"FIRSTLIGHT_HOME": str(scratch / f"state-many-{number}")}

@@ -80,6 +80,7 @@ class ManifestValues(TypedDict, total=False):
     precision: str
     bytes: int
     seconds: float
+    olive_seconds: float
     olive_load_seconds: float
     olive_peak_rss_bytes: int
     calibration: CalibrationDocument

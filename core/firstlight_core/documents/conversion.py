@@ -211,8 +211,8 @@ class SourceDocument(TypedDict):
 class OliveFigures(TypedDict):
     """The measurements of one run of Olive."""
 
-    seconds: float
-    """Loading Olive included."""
+    olive_seconds: NotRequired[float]
+    """Of Olive alone, loading it included; absent where an older version converted, whose `seconds` were these."""
     olive_peak_rss_bytes: int
     olive_load_seconds: NotRequired[float]
     """Absent for the second and later conversions of one process, and for a foreign Olive."""
@@ -225,6 +225,8 @@ class ConversionFigures(OliveFigures, Verdict):
     artifact: str
     precision: str
     bytes: int
+    seconds: float
+    """From its own beginning to its publication: Olive, the original's answers, the check."""
     peak_rss_bytes: int
     """The most resident memory of all processes of the conversion together."""
     peak_rss_by_stage: dict[str, int]
@@ -241,7 +243,7 @@ class ConversionDocument(ConversionFigures):
 
     kind: Literal["conversion"]
     total_seconds: NotRequired[float]
-    """Of everything; of several conversions, their document has it."""
+    """Of the whole command; of several conversions, their document has it."""
 
 
 class ConversionFailure(TypedDict):

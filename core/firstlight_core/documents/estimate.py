@@ -17,6 +17,9 @@ class EstimateDocument(TypedDict):
     disk_bytes: int
     """Disk needed while working, the artifact included."""
     seconds: float
+    """Of the whole conversion: Olive, the original's answers, the check."""
+    check_seconds: NotRequired[float]
+    """Of them, the original's answers and the check."""
     run_ram_bytes: int
     """Most resident memory of a process that runs it at `context` tokens."""
     context: int
@@ -38,6 +41,7 @@ class RowEstimate(TypedDict, total=False):
     peak_ram_bytes: int
     disk_bytes: int
     seconds: float
+    check_seconds: float
     run_ram_bytes: int
     context: int
     assumes: str

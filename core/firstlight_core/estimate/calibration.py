@@ -9,7 +9,7 @@ from firstlight_core.files import exists, read_json, write_json
 from firstlight_core.paths import find_paths
 
 KEPT = 60
-FORMULA = 6
+FORMULA = 7
 """Raised whenever the formulas change: ratios against older ones mean nothing."""
 LIMITS = {"seconds": (0.2, 8.0), "peak_ram_bytes": (0.7, 1.5)}
 """A ratio outside of this says that something else happened (a suspended laptop, another program)."""

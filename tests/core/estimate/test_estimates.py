@@ -11,6 +11,7 @@ import pytest
 from firstlight_core.estimate.artifact_size import artifact_bytes, promoted_layers, quantised_bytes
 from firstlight_core.estimate.calibration import factor, remember
 from firstlight_core.estimate.estimates import (
+    BASE_SECONDS,
     Room,
     bare_estimate,
     estimate,
@@ -137,6 +138,22 @@ def test_what_would_fit_is_said(sample: Path) -> None:
     assert blocked["reason"].endswith(f"It would fit as: {labels}.")
     none = estimates(inspection, room=Room(memory=1, disk=1))
     assert none["int4"]["reason"].endswith("on a larger machine.")
+
+
+def test_the_seconds_are_those_until_the_artifact_is_published(sample: Path) -> None:
+    row = estimate(inspect_model(sample), find_precision("int4"), room=PLENTY)
+    assert 0.5 < row["check_seconds"] < row["seconds"] - BASE_SECONDS
+
+
+def test_a_conversion_beside_another_teaches_nothing_of_time(sample: Path) -> None:
+    inspection, row = inspect_model(sample), find_precision("int4")
+    before = estimate(inspection, row, room=PLENTY)
+    peak = round(before["peak_ram_bytes"] * 1.2)
+    for _ in range(3):
+        remember_conversion(inspection, row, seconds=None, peak_rss_bytes=peak)
+    after = estimate(inspection, row, room=PLENTY)
+    assert after["seconds"] == before["seconds"]
+    assert after["peak_ram_bytes"] == pytest.approx(peak, rel=0.02)
 
 
 def test_earlier_conversions_calibrate(sample: Path) -> None:

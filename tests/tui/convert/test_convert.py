@@ -22,7 +22,7 @@ from firstlight_core.session import Session
 from firstlight_core.workflow.services import Services
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen
-from firstlight_tui.state.conversion_stages import progress_of
+from firstlight_tui.state.conversion_stages import planned, progress_of
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps.convert.board import bar_note, plan_estimate_words, work_words
 from firstlight_tui.steps.convert.method_screen import MethodScreen
@@ -481,8 +481,8 @@ def test_silence_and_overlong_work_are_said() -> None:
     running.take(Stage("start", "Converting"))
     estimates: Estimates = {"int4": {"seconds": 12.0}}
     for now[0], words in (
-        (10.0, "10 s · about 17 s in all (estimate)"),
-        (30.0, "30 s · longer than the 17 s estimated"),
+        (10.0, "10 s · about 12 s in all (estimate)"),
+        (30.0, "30 s · longer than the 12 s estimated"),
     ):
         note = bar_note(running, progress_of(running, estimates))
         assert note == words, "nothing is known before Olive is loaded"
@@ -492,6 +492,12 @@ def test_silence_and_overlong_work_are_said() -> None:
     assert "No output for 2 min 10 s; the process is still running." in words
     assert "The machine gives this job 12 %: other programs take 80 % of the processor." in words
     assert "slower than estimated" in bar_note(running, progress_of(running, estimates))
+
+
+def test_the_time_before_the_start_is_that_of_the_bar_after_it() -> None:
+    estimates: Estimates = {"int4": {"seconds": 41.0, "check_seconds": 11.0}}
+    assert "about 41 s" in str(plan_estimate_words(["int4"], estimates))
+    assert planned(["int4"], estimates).expected == pytest.approx(41.0)
 
 
 def test_the_disk_holds_more_while_a_calibrated_row_is_converted() -> None:

@@ -158,9 +158,11 @@ def _show_plan(document: DryRunDocument) -> None:
 
 
 def _show(document: ConversionDocument) -> None:
+    olive = document.get("olive_seconds")
+    in_olive = f", {seconds_text(olive)} of it in Olive" if olive else ""
     say(f"Artifact   {shown_path(document['artifact'])}  ({bytes_text(document['bytes'])})")
     say(
-        f"Measured   {seconds_text(document['seconds'])} in Olive, "
+        f"Measured   {seconds_text(document['seconds'])}{in_olive}, "
         f"{bytes_text(document['peak_rss_bytes'])} peak memory"
     )
     if calibration := document.get("calibration"):

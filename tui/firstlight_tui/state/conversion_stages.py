@@ -15,6 +15,8 @@ from firstlight_tui.state.work_rows import QueueRow
 StageStatus = Literal["pending", "running", "done", "failed"]
 _UNKNOWN_SECONDS = 10.0
 """Weight of a precision that has no estimate."""
+_CHECK_SHARE = 0.3
+"""Share of the check where nothing is estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +80,12 @@ def phases_of(precision: Precision) -> tuple[Phase, ...]:
     return (LOAD, *own, COMPARE, CHECK, PUBLISH)
 
 
-def phase_seconds(phases: Sequence[Phase], seconds: float) -> list[float]:
-    """Expected seconds of each phase; `seconds` is the estimate, which ends where Olive does.
-
-    The original and the check take about a third of that again.
-    """
-    load = min(BASE_SECONDS, 0.8 * seconds)
-    rest = seconds - load
+def phase_seconds(phases: Sequence[Phase], seconds: float, check: float) -> list[float]:
+    """Expected seconds of each phase; `seconds` is the estimate of all, `check` its part after Olive."""
+    load = min(BASE_SECONDS, 0.8 * (seconds - check))
+    rest = seconds - check - load
     whole = sum(phase.weight for phase in phases) or 1.0
-    after = {COMPARE: 1.0 + 0.2 * rest, CHECK: 1.0 + 0.1 * rest, PUBLISH: 0.2 + 0.02 * rest}
+    after = {COMPARE: 0.8 * check, CHECK: 0.18 * check, PUBLISH: 0.02 * check}
     return [
         load if phase is LOAD else after.get(phase) or rest * phase.weight / whole
         for phase in phases
@@ -129,8 +128,10 @@ def _progress(
     stages: list[StageProgress] = []
     for index, row in enumerate(rows):
         phases = phases_of(form_of_estimate(row["precision"], estimates))
-        seconds = float(estimates.get(row["precision"], {}).get("seconds") or _UNKNOWN_SECONDS)
-        weights = phase_seconds(phases, seconds)
+        guess = estimates.get(row["precision"], {})
+        seconds = float(guess.get("seconds") or _UNKNOWN_SECONDS)
+        check = float(guess.get("check_seconds") or _CHECK_SHARE * seconds)
+        weights = phase_seconds(phases, seconds, check)
         if index:
             # One Olive serves them all.
             phases, weights = phases[1:], weights[1:]

@@ -111,7 +111,7 @@ def result_words(document: ConversionDocument, *, used: bool, labels: int) -> Ha
     """
     smoke = document.get("smoke") or {}
     label = find_precision(str(document["precision"])).label
-    facts = [bytes_text(document["bytes"]), f"{seconds_text(document['seconds'])} in Olive"]
+    facts = [bytes_text(document["bytes"]), seconds_text(document["seconds"])]
     if peak := document.get("peak_rss_bytes"):
         facts.append(f"peak RAM {bytes_text(peak)}")
     if built := built_words(document.get("built")):
