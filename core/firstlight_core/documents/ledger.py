@@ -112,7 +112,7 @@ class PrecisionValues(TypedDict):
 
 
 class TemplateValues(TypedDict):
-    """The settled template; the last four are of a run without a screen, as `SettledTemplate` has them."""
+    """The settled template; the last four are those of `SettledTemplate`."""
 
     locked: bool
     inference_model: InferenceModel

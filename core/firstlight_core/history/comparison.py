@@ -22,7 +22,7 @@ from firstlight_core.text import one_line
 
 FEWEST_RUNS = 4
 """From so many earlier runs on their scatter is known well enough to count."""
-JUDGED = ("prefill_tps", "ttft_s", "decode_tps", "kl")
+JUDGED = ("prefill_tps", "ttft_s", "decode_tps", "kl_by_prompt")
 """Figures whose change is judged. TTFT only where there is no prefill rate, which is the same time for an artifact."""
 REFUSED_SETTINGS = {
     "new_tokens": "new tokens",
@@ -44,6 +44,7 @@ NAMES = {
     "peak_rss_bytes": "peak memory",
     "bytes": "size",
     "kl": "drift (KL)",
+    "kl_by_prompt": "drift of a prompt (KL)",
     "top1_agreement": "top-1 agreement",
 }
 """Figure → how a reader calls it."""

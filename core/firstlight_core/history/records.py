@@ -49,6 +49,7 @@ MEASURES: Mapping[str, tuple[Unit, Better]] = {
     "peak_rss_bytes": ("bytes", "lower"),
     "bytes": ("bytes", "lower"),
     "kl": ("nats", "lower"),
+    "kl_by_prompt": ("nats", "lower"),
     "top1_agreement": ("share", "higher"),
 }
 """Figure → its unit, and which direction is better."""
@@ -164,7 +165,9 @@ def _quality_record(document: QualityDocument) -> RecordFacts:
         settings["template"] = template_fingerprint(folder)
     series = []
     if (drift := document.get("drift")) is not None:
-        series.append(_series("kl", None, drift.get("kl_by_prompt") or [drift["kl_mean"]]))
+        series.append(_series("kl", None, [drift["kl_mean"]]))
+        if by_prompt := drift.get("kl_by_prompt"):
+            series.append(_series("kl_by_prompt", None, by_prompt))
         series.append(_series("top1_agreement", None, [drift["top1_agreement"]]))
     label = folder.name if folder is not None else document["target"]
     where = str(folder) if folder is not None else None

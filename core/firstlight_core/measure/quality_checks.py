@@ -227,6 +227,11 @@ def memory_leak(rss: Sequence[int]) -> QualityCheck:
         summary = (
             f"Memory grew once, by {bytes_text(max(steps))}, and stayed: an allocation, no leak."
         )
+    elif line.low > 0:
+        summary = (
+            f"Memory grows by {words} over {len(rss)} generations, which is too little to matter: "
+            f"a leak is more than {bytes_text(LEAK_BYTES)}."
+        )
     else:
         summary = f"Memory is level over {len(rss)} generations: {words}."
     return QualityCheck(

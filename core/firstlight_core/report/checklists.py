@@ -267,9 +267,9 @@ def fallback(facts: RunFacts) -> str:
 
 def next_commands(facts: RunFacts, artifact: str | None, folder: Path) -> list[NextCommand]:
     """Commands that carry on from here; `folder` is the run's."""
-    rows: list[tuple[str, Sequence[str]]] = [
-        ("Repeat this run", ("firstlight", "run", str(folder / RUN_FILE), "--yes")),
-    ]
+    rows: list[tuple[str, Sequence[str]]] = []
+    if (plan := folder / RUN_FILE).is_file():
+        rows.append(("Repeat this run", ("firstlight", "run", str(plan), "--yes")))
     if artifact:
         rows += [
             ("Talk to it", ("firstlight", "chat", artifact)),

@@ -300,7 +300,8 @@ def _fact(
     last = own[-1]
     if last.status == "undone":
         return StepFact(id=step.id, title=step.title, status="skipped", reason="taken back")
-    seconds = sum(e.seconds for e in own if e.status == last.status) or None
+    alike = (e for e in own if e.status == last.status and _source(e) == _source(last))
+    seconds = sum(e.seconds for e in alike) or None
     return StepFact(
         id=step.id,
         title=step.title,
@@ -308,6 +309,12 @@ def _fact(
         seconds=seconds,
         reason=_reason(step, last),
     )
+
+
+def _source(entry: Entry) -> str:
+    """Return the folder of the model that an entry's conversion was of; empty for any other entry."""
+    document = read_document(ConversionDocument, entry.values)
+    return document["source"]["path"] if document is not None else ""
 
 
 def _reason(step: Step, last: Entry) -> str:

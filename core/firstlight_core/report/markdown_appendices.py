@@ -187,7 +187,7 @@ def _template(document: ReportDocument) -> list[str]:
     if not template:
         return []
     verdict = template.get("sentence") or (
-        "Template matches: all renderers give the same tokens."
+        "The template was checked and settled."
         if template.get("locked")
         else "Mismatch: the renderers differ."
     )

@@ -70,11 +70,14 @@ def load_proof(facts: RunFacts) -> Proof:
     if bench.state != "passed" or not any("load_s" in result for result in _results(facts)):
         return bench if bench.state != "passed" else Proof(state="missing", note="not measured")
     cold = [
-        load["cold_s"]["median"] for r in _results(facts) if "cold_s" in (load := r.get("load", {}))
+        seconds
+        for r in _results(facts)
+        if "cold_s" in (load := r.get("load", {}))
+        for seconds in load["cold_s"]["samples"]
     ]
     if cold:
         return Proof(
-            state="passed", note=f"a cold start takes at most {seconds_text(max(cold))} here"
+            state="passed", note=f"no cold start took longer than {seconds_text(max(cold))} here"
         )
     reasons = [
         load["cold_unknown"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.documents.history import SampleSeries
-from firstlight_core.documents.measure import BenchDocument
+from firstlight_core.documents.measure import BenchDocument, DriftDocument
 from firstlight_core.documents.tuning import (
     LengthFigures,
     StoppedTuningDocument,
@@ -158,8 +158,11 @@ def test_every_kind_has_its_figures() -> None:
     (lengths,) = tune_records({**TUNED, "best": {**BEST, "by_length": each}})
     assert by_name(lengths["series"]) == {("total_s", 128): [0.5], ("total_s", 512): [1.28]}
     assert tune_records(STOPPED) == []
-    (checked,) = quality_records(QUALITY)
+    drift: DriftDocument = {**QUALITY["drift"], "kl_mean": 0.3, "kl_by_prompt": [0.1, 0.2, 0.9]}
+    (checked,) = quality_records({**QUALITY, "drift": drift})
     assert ("top1_agreement", None) in by_name(checked["series"])
+    assert by_name(checked["series"])["kl", None] == [0.3], "the figure that Quality shows"
+    assert by_name(checked["series"])["kl_by_prompt", None] == [0.1, 0.2, 0.9]
     made = conversion("int4")
     (converted,) = conversion_records([made])
     assert converted["precision"] == "int4"

@@ -166,6 +166,13 @@ def test_level_memory_with_noise_passes() -> None:
     assert memory_leak(noisy).status == "pass"
 
 
+def test_a_certain_growth_that_is_no_leak_is_not_called_level() -> None:
+    check = memory_leak([100 * MB + 165 * n for n in range(20)])
+    assert check.status == "pass"
+    assert "Memory grows by +165 B a generation" in check.evidence["summary"]
+    assert "too little to matter: a leak is more than 16.0 KiB" in check.evidence["summary"]
+
+
 def test_one_allocation_is_not_a_leak() -> None:
     check = memory_leak([100 * MB] * 10 + [150 * MB] * 10)
     assert check.status == "pass"

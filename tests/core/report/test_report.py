@@ -17,6 +17,7 @@ from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchRes
 from firstlight_core.documents.tuning import ThreadSettings, TunedManifest
 from firstlight_core.errors import InputRefused
 from firstlight_core.ledger import Run
+from firstlight_core.paths import RUN_FILE
 from firstlight_core.report.cells import plain
 from firstlight_core.report.charts import Bar, Spot, bar_chart, drift_chart, line_chart, number_text
 from firstlight_core.report.document import report_document
@@ -180,6 +181,35 @@ def test_claim_estimate_and_measured_stand_apart(run: Run) -> None:
     }
     for kind in ("Claim", "Estimate", "Measured"):
         assert kind in markdown and kind in html
+
+
+def test_a_run_is_repeated_by_a_file_that_is_there(run: Run) -> None:
+    def repeats() -> list[str]:
+        return [row["command"] for row in drawn(run)[0]["next"] if RUN_FILE in row["command"]]
+
+    assert repeats() == []
+    (run.folder / RUN_FILE).write_text("")
+    assert len(repeats()) == 1
+
+
+def test_the_time_of_a_step_is_that_of_the_model_it_ended_with(run: Run) -> None:
+    other = documents.converted("int4", "/runs/1/artifacts/int4")
+    other["source"] = {**other["source"], "path": "/models/another"}
+    for seconds in (10.0, 5.0):
+        run.record("convert", "done", seconds=seconds, values=other)
+    (step,) = [step for step in drawn(run)[0]["steps"] if step["id"] == "convert"]
+    assert step["seconds"] == 15.0, "4.5 s went to another model"
+
+
+def test_a_template_of_which_nothing_is_known_is_not_said_to_match(run: Run) -> None:
+    settled: TemplateValues = {
+        "locked": True,
+        "inference_model": {"Name": "mine", "PromptTemplate": {"prompt": "{Content}"}},
+    }
+    run.record("template", "done", values=settled)
+    for text in drawn(run)[1:]:
+        assert "The template was checked and settled." in text
+        assert "Template matches" not in text
 
 
 def test_an_export_is_taken_back_as_what_it_is(run: Run) -> None:
@@ -498,6 +528,7 @@ def test_a_user_may_have_the_name_of_a_key(
 
 def test_every_figure_has_a_name_and_a_unit(tmp_path: Path) -> None:
     run = Run.create("/models/mine", runs=tmp_path / "runs")
+    (run.folder / RUN_FILE).write_text("")
     first = {**CONVERTED, "olive_load_seconds": 3.0}
     run.record("environment", "done", seconds=7, values=documents.doctor())
     run.record("convert", "done", values=first)

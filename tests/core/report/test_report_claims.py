@@ -335,6 +335,11 @@ def test_a_stopped_benchmark_is_no_proof_and_says_so(tmp_path: Path) -> None:
         ({}, "reminder", "not a cold start"),
         ({"cold_unknown": "nobody tells", "warm_s": figure(0.2)}, "reminder", "nobody tells"),
         ({"cold_s": figure(1.5), "warm_s": figure(0.2)}, "verified", "1.50 s"),
+        (
+            {"cold_s": figure(1.5, low=1.4, high=1.9), "warm_s": figure(0.2)},
+            "verified",
+            "no cold start took longer than 1.90 s",
+        ),
     ],
 )
 def test_only_a_cold_load_verifies_a_cold_start(

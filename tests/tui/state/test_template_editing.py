@@ -151,6 +151,21 @@ async def test_a_result_of_another_artifact_changes_nothing(make_editing: MakeEd
     assert workspace.session.template is None
 
 
+async def test_the_ledger_keeps_the_verdict_in_words(
+    make_editing: MakeEditing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, workspace = make_editing()
+    kept: list[Any] = []
+    monkeypatch.setattr(
+        workspace, "record", lambda step, status, values, **more: kept.append(values)
+    )
+    result: Any = {**TEMPLATE, "artifact": workspace.session.artifact, "sentence": "14 of 15."}
+    settle_result(workspace, result, 1.0)
+    (values,) = kept
+    assert values["sentence"] == "14 of 15."
+    assert values["differences"] == TEMPLATE["differences"]
+
+
 async def test_the_preview_is_counted_for_these_fields_only(make_editing: MakeEditing) -> None:
     async def preview(artifact: Path, model: InferenceModel) -> Any:
         return {"conversations": []}

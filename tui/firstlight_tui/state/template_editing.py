@@ -287,6 +287,9 @@ def settle_result(workspace: Workspace, result: TemplateProof, seconds: float) -
         values: TemplateValues = {
             "locked": result["locked"],
             "inference_model": result["inference_model"],
+            "sentence": result["sentence"],
+            "exceptions": result["exceptions"],
+            "differences": result["differences"],
         }
         workspace.record("template", "done", values, seconds=seconds)
     elif result["undone"]:
