@@ -7,10 +7,11 @@ its error rates. Numbers are drawn from a fixed seed, so that the same samples h
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,13 +77,16 @@ def ratio_of_medians(
     smallest = min(min(map(len, before)), min(map(len, after)))
     if smallest < FEWEST_SAMPLES or any(min(*old, *new) <= 0 for old, new in pairs):
         return Ratio(value, None, None)
-    chance = np.random.default_rng(seed)
+    counts = tuple(len(side) for old, new in pairs for side in (new, old))
+    draws, state = _middle_ranks(counts, resamples, seed)
     logs = np.zeros(resamples)
-    for old, new in pairs:
-        logs += np.log(_drawn_medians(new, resamples, chance))
-        logs -= np.log(_drawn_medians(old, resamples, chance))
+    for number, (old, new) in enumerate(pairs):
+        logs += np.log(_drawn_medians(new, draws[2 * number]))
+        logs -= np.log(_drawn_medians(old, draws[2 * number + 1]))
     logs /= len(pairs)
     if between_runs > 0:
+        chance = np.random.default_rng()
+        chance.bit_generator.state = state
         logs += chance.normal(0.0, math.sqrt(2) * between_runs, resamples)
     tail = (1 - level) / 2
     low, high = (float(bound) for bound in np.quantile(logs, (tail, 1 - tail)))
@@ -94,16 +98,31 @@ def ratio_of_medians(
     return Ratio(value, bounds, math.expm1(shift))
 
 
-def _drawn_medians(
-    samples: Sequence[float], resamples: int, chance: "np.random.Generator"
-) -> "NDArray[np.float64]":
-    """Return the median of each of `resamples` draws with replacement."""
+@lru_cache(maxsize=32)
+def _middle_ranks(
+    counts: tuple[int, ...], resamples: int, seed: int
+) -> "tuple[list[tuple[NDArray[np.int32], NDArray[np.int32]]], Mapping[str, Any]]":
+    """Return the two middle ranks of each draw with replacement from so many samples, and the generator's state then.
+
+    The seed is the same for all figures of a comparison: so are the ranks of figures with as many samples.
+    """
     import numpy as np
 
-    # Ranks are enough: the median of a draw is the value at the middle of its sorted ranks.
+    chance = np.random.default_rng(seed)
+    middles = []
+    for count in counts:
+        ranks = np.sort(chance.integers(0, count, (resamples, count), dtype=np.int32), axis=1)
+        middles.append((ranks[:, (count - 1) // 2].copy(), ranks[:, count // 2].copy()))
+    return middles, chance.bit_generator.state
+
+
+def _drawn_medians(
+    samples: Sequence[float], middle_ranks: "tuple[NDArray[np.int32], NDArray[np.int32]]"
+) -> "NDArray[np.float64]":
+    """Return the median of each of the draws with these middle ranks."""
+    import numpy as np
+
     values = np.sort(np.asarray(samples, dtype=np.float64))
-    count = len(values)
-    ranks = np.sort(chance.integers(0, count, (resamples, count), dtype=np.int32), axis=1)
-    middle = values[ranks[:, (count - 1) // 2]] + values[ranks[:, count // 2]]
-    drawn: NDArray[np.float64] = middle / 2
+    low, high = middle_ranks
+    drawn: NDArray[np.float64] = (values[low] + values[high]) / 2
     return drawn
