@@ -16,7 +16,9 @@ from firstlight_core.documents.jobs_machine import (
 )
 from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import ToolchainMissing
+from firstlight_core.jobs import torch_parts, transformers_index
 from firstlight_core.process.context import JobContext, peak_rss
+from firstlight_core.process.loading import without_collections
 from firstlight_core.text import one_line
 
 _FIX = "Install the versions that were run together: " + install_line("convert")
@@ -40,7 +42,16 @@ def _find(module: str, *names: str) -> Any:
 
 
 def _toolchain() -> ToolchainReply:
-    """Import Olive and the builder, and find everything that the conversion calls in them."""
+    """Import Olive and the builder as a conversion does, and find everything that it calls in them."""
+    with without_collections():
+        return _import_toolchain()
+
+
+def _import_toolchain() -> ToolchainReply:
+    _find("torch")
+    torch_parts.install()
+    _find("transformers")
+    transformers_index.install()
     _find("onnxruntime_genai.models")
     builder = _find("onnxruntime_genai.models.builder", "create_model")
     if hasattr(builder, "check_extra_options"):
