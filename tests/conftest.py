@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -208,6 +209,26 @@ def artifact(shared_folder: Path) -> Callable[..., Path]:
 def own_artifact(artifact: Callable[[str], Path], tmp_path: Path) -> Path:
     """A private copy of the sample's int4 artifact, to be changed or broken."""
     return Path(shutil.copytree(artifact("int4"), tmp_path / "artifact"))
+
+
+@pytest.fixture(scope="session")
+def job_forks() -> Iterator[Callable[..., int] | None]:
+    """What `loaded_jobs` puts in the place of a start; None where forks cannot be made children of this process."""
+    if sys.platform != "linux":
+        yield None
+        return
+    from tests.support.loaded_jobs import LoadedJobs
+
+    forks = LoadedJobs()
+    yield forks.forking(subprocess._fork_exec)  # type: ignore[attr-defined]
+    forks.close()
+
+
+@pytest.fixture
+def loaded_jobs(job_forks: Callable[..., int] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs of this process are forks of one that has loaded their libraries (`tests/support/loaded_jobs.py`)."""
+    if job_forks is not None:
+        monkeypatch.setattr(subprocess, "_fork_exec", job_forks)
 
 
 @pytest.fixture

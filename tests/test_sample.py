@@ -107,6 +107,7 @@ for line in open(prompts, encoding="utf-8"):
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_jobs")
 def test_the_original_answers_every_prompt_rightly() -> None:
     import subprocess
     import sys

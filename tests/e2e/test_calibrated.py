@@ -23,7 +23,7 @@ from firstlight_core.precision.table import find_precision
 from firstlight_core.process.events import Event, Progress, Stage
 from firstlight_core.process.offline import child_environment
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("loaded_jobs")]
 _WRITE = """
 import gc, sys
 gc.disable()

@@ -15,6 +15,8 @@ from firstlight_core.inference.engine import open_engine
 from firstlight_core.jobs.genai_sections import least_cache
 from firstlight_core.process.offline import child_environment
 
+pytestmark = pytest.mark.usefixtures("loaded_jobs")
+
 _WRITE = """
 import gc, sys
 gc.disable()

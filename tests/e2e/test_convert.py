@@ -54,7 +54,8 @@ def change_weights(folder: Path, change: Callable[[dict[str, Any]], None]) -> No
     )
     lines: dict[str, Any] = {}
     change(lines)
-    command = [sys.executable, "-c", program, str(folder / "model.safetensors"), lines["do"]]
+    command = [sys.executable, "-P", "-c", program]
+    command += [str(folder / "model.safetensors"), lines["do"]]
     subprocess.run(command, check=True)
 
 
@@ -187,6 +188,7 @@ BROKEN = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", sorted(BROKEN))
+@pytest.mark.usefixtures("loaded_jobs")
 def test_broken_weights_are_refused_and_the_old_artifact_stays(
     fault: str, source: Path, artifact: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -347,6 +349,7 @@ def test_several_precisions_share_one_olive_and_one_failure_stops_no_other(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_jobs")
 def test_adapter_is_merged_into_its_base(
     artifact: Callable[..., Path], sample: Path, tmp_path: Path
 ) -> None:
@@ -361,6 +364,7 @@ def test_adapter_is_merged_into_its_base(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_jobs")
 def test_readonly_source_and_long_names_work_and_paths_stay_out_of_the_result(
     source: Path, tmp_path: Path
 ) -> None:
@@ -395,6 +399,7 @@ def configured(shared_folder: Path, sample: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_jobs")
 def test_edited_configuration_is_run_as_it_is(configured: Path) -> None:
     manifest = read_manifest(configured / "edited")
     assert manifest is not None
@@ -402,6 +407,7 @@ def test_edited_configuration_is_run_as_it_is(configured: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_jobs")
 def test_course_configuration_runs_with_its_own_limits(configured: Path) -> None:
     manifest = read_manifest(configured / "course")
     assert manifest is not None
@@ -411,6 +417,7 @@ def test_course_configuration_runs_with_its_own_limits(configured: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_jobs")
 def test_a_source_that_changes_meanwhile_is_refused(source: Path, tmp_path: Path) -> None:
     def touch(event: Event) -> None:
         if isinstance(event, Stage) and event.name == "check":
@@ -441,6 +448,7 @@ def test_the_manifest_says_what_was_proven(artifact: Callable[[str], Path]) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_jobs")
 def test_damage_is_not_published_unless_forced(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

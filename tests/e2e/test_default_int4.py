@@ -12,7 +12,7 @@ from firstlight_core.artifact.publishing import read_manifest
 from firstlight_core.conversion.convert import convert, convert_many
 from firstlight_core.process.offline import child_environment
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("loaded_jobs")]
 _WRITE = """
 import sys
 import torch

@@ -16,6 +16,7 @@ import pytest
 from firstlight_core.deploy.deployment import deploy, list_deployments, undo
 from firstlight_core.foundry.service import open_service
 from tests.core.deploy.test_deployment import left_behind, registered
+from tests.support.program import run_firstlight
 from tests.support.schemas import checked
 
 QUESTION = "What is int4 quantization?"
@@ -177,13 +178,8 @@ def test_a_service_that_stays_is_listed_and_stopped_by_the_verbs(
 
 
 def firstlight(*arguments: str, home: Path) -> tuple[int, dict[str, Any], str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "firstlight_tui", *arguments, "--json"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "FIRSTLIGHT_HOME": str(home)},
-        stdin=subprocess.DEVNULL,
+    done = run_firstlight(
+        *arguments, "--json", environ={**os.environ, "FIRSTLIGHT_HOME": str(home)}
     )
     return done.returncode, checked(json.loads(done.stdout)), done.stderr
 

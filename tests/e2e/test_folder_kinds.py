@@ -142,6 +142,7 @@ def save_bpe(folder: Path, *, template: str | None, eos: str) -> None:
 @pytest.mark.real
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("loaded_jobs")
 def test_an_adapter_with_everything_of_its_own_is_finished_as_peft_runs_it(tmp_path: Path) -> None:
     """Both ends of a tied base changed, three tokens more, its own tokenizer, template and end token."""
     import torch

@@ -106,6 +106,7 @@ def test_two_thousand_mutated_configs_never_surprise_the_check(original: Path) -
 @pytest.mark.real
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(3))
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_what_passes_the_check_fails_cleanly_or_speaks(
     original: Path, tmp_path: Path, block: int
 ) -> None:

@@ -46,7 +46,7 @@ SPOILED: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 
 @pytest.mark.real
-@pytest.mark.usefixtures("clean_children")
+@pytest.mark.usefixtures("loaded_jobs", "clean_children")
 async def test_the_old_deployment_survives_every_failed_replacement(
     own_artifact: Path, tmp_path: Path
 ) -> None:
@@ -69,6 +69,7 @@ async def test_the_old_deployment_survives_every_failed_replacement(
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_a_registration_that_is_not_ours_is_left_alone(own_artifact: Path) -> None:
     async with open_foundry() as job:
         await job.request("register", folder=str(own_artifact), id="a:1")
@@ -81,6 +82,7 @@ async def test_a_registration_that_is_not_ours_is_left_alone(own_artifact: Path)
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_a_folder_that_was_deleted_by_hand_does_not_block_its_name(
     own_artifact: Path,
 ) -> None:

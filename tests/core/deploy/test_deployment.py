@@ -117,6 +117,7 @@ async def test_the_two_files_of_a_deployment_say_the_same(tmp_path: Path, target
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_a_taken_name_is_refused_and_replaced_on_request(own_artifact: Path) -> None:
     await deploy(own_artifact, "a", target="folder")
     for name in ("a", "A"):
@@ -131,6 +132,7 @@ async def test_a_taken_name_is_refused_and_replaced_on_request(own_artifact: Pat
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_what_a_killed_deployment_left_is_replaced(own_artifact: Path) -> None:
     await deploy(own_artifact, "a")
     output = find_paths().models / "custom" / "a"
@@ -199,7 +201,7 @@ def flip(folder: Path) -> None:
         "folder",
     ],
 )
-@pytest.mark.usefixtures("clean_children")
+@pytest.mark.usefixtures("loaded_jobs", "clean_children")
 async def test_a_failure_is_one_sentence_and_leaves_nothing(
     own_artifact: Path, spoil: Callable[[Path], Any], kind: type[FirstlightError], message: str
 ) -> None:
@@ -272,7 +274,7 @@ async def registered_in(cache: ModelCache) -> list[str]:
 @pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
-@pytest.mark.usefixtures("clean_children")
+@pytest.mark.usefixtures("loaded_jobs", "clean_children")
 async def test_a_deployment_in_the_foundry_commands_cache(
     own_artifact: Path, own_home: Path
 ) -> None:
@@ -344,6 +346,7 @@ def test_what_a_killed_deployment_left_beside_a_cache_is_found(
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_the_doctor_tells_both_roads_apart(own_artifact: Path, tmp_path: Path) -> None:
     assert (await examine())["folders"] == []
     await deploy(own_artifact, "listed")

@@ -71,6 +71,7 @@ MEASURED: tuple[tuple[str | Precision, dict[str, Any]], ...] = (
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_sizes_with_options_against_real_conversions(sample: Path, tmp_path: Path) -> None:
     from firstlight_core.conversion.convert import convert
 

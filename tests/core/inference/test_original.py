@@ -20,7 +20,7 @@ QUESTIONS = [
 
 
 @pytest.mark.real
-@pytest.mark.usefixtures("clean_children")
+@pytest.mark.usefixtures("loaded_jobs", "clean_children")
 async def test_it_answers_as_the_exact_artifact_does(
     artifact: Callable[[str], Path], sample: Path
 ) -> None:

@@ -144,6 +144,7 @@ async def _seen(engine: Engine, ids: list[int], search: Any = GREEDY) -> tuple[A
 
 @pytest.mark.real
 @pytest.mark.parametrize("precision", ["int4", "int8"])
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_greedy_and_seeded_answers_are_the_same_each_time(
     artifact: Callable[[str], Path], precision: str
 ) -> None:
@@ -179,6 +180,7 @@ async def test_greedy_and_seeded_answers_are_the_same_each_time(
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_a_sampled_conversation_keeps_all_of_its_cache(
     artifact: Callable[[str], Path],
 ) -> None:
@@ -192,6 +194,7 @@ async def test_a_sampled_conversation_keeps_all_of_its_cache(
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_the_likeliest_token_of_each_place_is_the_one_a_greedy_answer_took(
     artifact: Callable[[str], Path],
 ) -> None:
@@ -217,6 +220,7 @@ async def test_the_likeliest_token_of_each_place_is_the_one_a_greedy_answer_took
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_what_happens_between_two_questions_changes_no_answer(
     artifact: Callable[[str], Path],
 ) -> None:

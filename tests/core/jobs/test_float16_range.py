@@ -31,6 +31,7 @@ def loud(sample: Path, folder: Path, factor: float) -> Path:
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 def test_activations_beyond_float16_are_refused_with_their_size(
     sample: Path, tmp_path: Path
 ) -> None:
@@ -47,6 +48,7 @@ def test_activations_beyond_float16_are_refused_with_their_size(
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_jobs")
 def test_the_check_names_the_activations_where_nobody_measured_them(
     sample: Path, tmp_path: Path
 ) -> None:

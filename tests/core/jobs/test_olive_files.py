@@ -93,6 +93,7 @@ print("FOUND " + json.dumps(found))
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_jobs")
 def test_olives_own_bytes_with_less_memory_and_no_copy(sample: Path, tmp_path: Path) -> None:
     import json
     import subprocess

@@ -174,6 +174,7 @@ async def test_no_prompt_that_fits_is_said() -> None:
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_the_reference_is_kept_and_a_damaged_one_made_again(
     tmp_path: Path, sample: Path
 ) -> None:

@@ -100,6 +100,7 @@ async def check_figures(
 
 @pytest.mark.real
 @pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_the_samples_figures_are_those_of_an_independent_computation(
     artifact: Callable[[str], Path],
     sample: Path,

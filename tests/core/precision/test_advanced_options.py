@@ -102,6 +102,7 @@ def test_what_is_not_known_to_load_is_refused(key: str, value: int | str | bool)
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_the_graph_holds_what_was_chosen(tmp_path: Path, sample: Path) -> None:
     row = NEAREST
     chosen: dict[str, int | str | bool] = {

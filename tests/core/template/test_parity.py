@@ -26,6 +26,8 @@ from firstlight_core.template.shapes import Shape, check_shapes, parity_shapes
 from firstlight_core.template.variables import template_variables
 from tests.support.template_families import FAMILIES, Family, encode, write_family
 
+pytestmark = pytest.mark.usefixtures("loaded_jobs")
+
 GENAI_DIRECTLY = """
 import json, sys
 import onnxruntime_genai as og

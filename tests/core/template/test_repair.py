@@ -15,6 +15,8 @@ from firstlight_core.template.presets import find_preset
 from firstlight_core.template.repair import repair_fields
 from tests.support.template_families import FAMILIES, write_family
 
+pytestmark = pytest.mark.usefixtures("loaded_jobs")
+
 CHATML = replace(
     next(family for family in FAMILIES if family.key == "qwen3"),
     template=family_chat_template(find_preset("chatml")),

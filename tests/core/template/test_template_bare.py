@@ -22,7 +22,7 @@ from tests.support.program import run_firstlight as firstlight
 from tests.support.template_families import FAMILIES, write_family
 from tests.support.tiny_models import tiny_genai
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("loaded_jobs")]
 CHATML = replace(
     next(family for family in FAMILIES if family.key == "qwen3"),
     template=family_chat_template(find_preset("chatml")),

@@ -12,6 +12,8 @@ from firstlight_core.template.dates import date_formats, date_notes, dates_in, w
 from firstlight_core.template.parity import check_template, derive_prompt_template
 from tests.support.template_families import FAMILIES, write_family
 
+pytestmark = pytest.mark.usefixtures("loaded_jobs")
+
 TODAY = datetime(2026, 11, 29)
 
 

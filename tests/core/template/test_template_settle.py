@@ -19,6 +19,8 @@ from firstlight_core.template.settle import settle_template, undo_template, writ
 from tests.support import faultkit
 from tests.support.template_families import FAMILIES, write_family
 
+pytestmark = pytest.mark.usefixtures("loaded_jobs")
+
 PHI = next(family for family in FAMILIES if family.key == "phi-3")
 
 

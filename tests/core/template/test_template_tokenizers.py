@@ -12,7 +12,7 @@ from firstlight_core.template.presets import find_preset
 from firstlight_core.template.repair import repair_template
 from tests.support.template_families import FAMILIES, write_family
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("loaded_jobs")]
 
 CHATML = replace(
     next(family for family in FAMILIES if family.key == "qwen3"),

@@ -73,6 +73,7 @@ async def test_only_what_was_asked_for_is_refused(
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_it_is_measured_in_turns_with_the_best(tmp_path: Path) -> None:
     folder = tiny_genai(tmp_path / "t")
     program, model, calls = fake_llama_bench(tmp_path / "bin", prefill_tps=50, decode_tps=10)
@@ -102,6 +103,7 @@ async def test_it_is_measured_in_turns_with_the_best(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_the_tuning_goes_on_without_one_that_fails(tmp_path: Path) -> None:
     folder = tiny_genai(tmp_path / "t")
     program, model, _ = fake_llama_bench(

@@ -129,6 +129,7 @@ def test_the_time_is_estimated_from_what_was_done() -> None:
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_a_stopped_tuning_says_what_it_keeps_and_goes_on_with_it(tmp_path: Path) -> None:
     folder = tiny_genai(tmp_path / "t")
     parts: list[StoppedTuningDocument] = []
@@ -178,6 +179,7 @@ async def test_a_stopped_tuning_says_what_it_keeps_and_goes_on_with_it(tmp_path:
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_other_conditions_take_nothing_over(tmp_path: Path) -> None:
     folder = tiny_genai(tmp_path / "t")
     find_paths().tuning.mkdir(parents=True)

@@ -217,6 +217,7 @@ async def test_a_winner_that_does_not_win_again_is_refuted(tmp_path: Path) -> No
 
 @pytest.mark.real
 @pytest.mark.parametrize("memory", [2**40, 0], ids=["together", "one-after-another"])
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_settings_are_measured_in_turns(tmp_path: Path, memory: int) -> None:
     folder = tiny_genai(tmp_path / "t")
     trials = [Trial(folder, threads, lengths=(8,), new_tokens=8) for threads in (ONE, TWO)]
@@ -299,6 +300,7 @@ async def test_an_engine_runs_with_the_threads_of_its_artifact(tmp_path: Path) -
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_an_artifact_is_tuned_and_carries_the_result(tmp_path: Path) -> None:
     folder = tiny_genai(tmp_path / "t")
     write_manifest(folder, {"precision": "int4"})
@@ -332,6 +334,7 @@ async def test_an_artifact_is_tuned_and_carries_the_result(tmp_path: Path) -> No
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("loaded_jobs")
 async def test_void_figures_are_never_written(tmp_path: Path) -> None:
     folder = tiny_genai(tmp_path / "t")
     before = (folder / "genai_config.json").read_text()

@@ -17,7 +17,7 @@ from tests.support.pilot import age
 from tests.tui.convert.test_convert import text
 from tests.tui.precision.test_precision import row, table
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("loaded_jobs")]
 PATIENCE = 180.0
 
 

@@ -19,6 +19,8 @@ from firstlight_tui.widgets import Words
 from tests.support import pilot as support
 from tests.support.pilot import Build
 
+pytestmark = pytest.mark.usefixtures("loaded_jobs")
+
 QUESTION = "What is int4 quantization?"
 until = partial(support.until, seconds=90)
 """The real tools take their time."""
