@@ -33,6 +33,7 @@ from tests.core.process.test_runner import (  # noqa: F401
     test_the_network_is_refused,
 )
 
+resource = pytest.importorskip("resource")
 pytestmark = [
     pytest.mark.usefixtures("loaded_jobs", "clean_children"),
     pytest.mark.skipif(sys.platform != "linux", reason="jobs are forks on Linux only"),
@@ -51,7 +52,12 @@ async def hanging(folder: Path | None = None) -> AsyncIterator[psutil.Process]:
 
 
 async def test_it_is_a_fork_and_a_child_of_this_process(tmp_path: Path) -> None:
-    async with hanging(tmp_path) as process:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        process = await stack.enter_async_context(hanging(tmp_path))
+        assert process.rlimit(psutil.RLIMIT_NOFILE) == (soft - 1, hard)
         assert "loaded_jobs.serve" in " ".join(process.cmdline())
         assert process.ppid() == os.getpid()
         assert process.cwd() == str(tmp_path)
