@@ -34,6 +34,9 @@ def test_document(tmp_path: Path) -> None:
     assert document["verdict"] in ("ready", "warnings")
     for row in document["checks"]:
         assert {"id", "status", "found", "needed", "fix"} <= row.keys()
+    # Olive and the builder are really imported.
+    (toolchain,) = (row for row in document["checks"] if row["id"] == "toolchain")
+    assert toolchain["status"] == "ok", toolchain
     assert done.stderr == ""
 
 

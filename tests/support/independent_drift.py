@@ -1,7 +1,8 @@
-"""Drift computed without Firstlight: `python independent_drift.py SOURCE ARTIFACT QUESTIONS.json TOKENS [TEXT.json]`.
+"""Drift computed without Firstlight: `python independent_drift.py SOURCE QUESTIONS.json TOKENS TEXT.json ARTIFACT...`.
 
 Plain transformers on one side, onnxruntime-genai on the other, one token at a time, everything in float64. QUESTIONS.json holds
-user messages; TEXT.json lists of token ids that are read as they are. Prints one JSON object of figures for each.
+user messages; TEXT.json lists of token ids that are read as they are. Prints a list with one JSON object for each artifact:
+its figures on both.
 """
 
 import json
@@ -81,35 +82,39 @@ def figures(texts: list[tuple[list[int], list[Any], list[Any]]]) -> dict[str, An
 
 
 def main() -> None:
-    source, artifact, questions, limit = sys.argv[1:5]
+    source, questions, limit, text, *artifacts = sys.argv[1:]
     import onnxruntime_genai as og
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(source)
     model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
-    engine = og.Model(artifact)
-    config = json.loads((Path(artifact) / "genai_config.json").read_text())
-    window = config["model"]["decoder"].get("sliding_window") or {}
-    room = int(window.get("window_size") or 0)
-    matches = []
+    answered = []
     for question in json.loads(Path(questions).read_text()):
         turn = [{"role": "user", "content": question}]
         if tokenizer.chat_template:
-            text = tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
+            prompt = tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
         else:
-            text = question
-        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        out, theirs = answer_rows(model, ids, int(limit))
-        matches.append((out, theirs, artifact_rows(engine, ids, out, room)))
-    result = {"answers": figures(matches) if matches else {}}
-    if len(sys.argv) > 5:
-        matches = []
-        for ids in json.loads(Path(sys.argv[5]).read_text()):
-            ours = artifact_rows(engine, ids[:1], ids[1:], room)
-            matches.append((ids[1:], text_rows(model, ids), ours))
-        result["text"] = figures(matches)
-    sys.stdout.write(json.dumps(result))
+            prompt = question
+        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        answered.append((ids, *answer_rows(model, ids, int(limit))))
+    texts = [
+        (ids[:1], ids[1:], text_rows(model, ids)) for ids in json.loads(Path(text).read_text())
+    ]
+    results = []
+    for artifact in artifacts:
+        engine = og.Model(artifact)
+        config = json.loads((Path(artifact) / "genai_config.json").read_text())
+        window = config["model"]["decoder"].get("sliding_window") or {}
+        room = int(window.get("window_size") or 0)
+        result = {}
+        for name, read in (("answers", answered), ("text", texts)):
+            matches = [
+                (out, theirs, artifact_rows(engine, ids, out, room)) for ids, out, theirs in read
+            ]
+            result[name] = figures(matches) if matches else {}
+        results.append(result)
+    sys.stdout.write(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -391,13 +391,6 @@ def test_cores_and_instruction_sets() -> None:
     assert instruction_sets([]) == []
 
 
-@pytest.mark.real
-@pytest.mark.slow
-async def test_the_toolchain_is_really_imported() -> None:
-    finding = await check("toolchain")
-    assert finding["status"] == "ok", finding
-
-
 async def test_a_listener_that_fails_ends_the_other_checks_too() -> None:
     def full(result: CheckResult) -> None:
         raise OSError("no space")

@@ -13,6 +13,7 @@ import pytest
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.drift import measure_drift, measure_own_text
 from firstlight_core.measure.reference import find_reference, read_text
+from tests.conftest import make_once
 from tests.support import independent_drift
 
 QUESTIONS = (
@@ -22,6 +23,7 @@ QUESTIONS = (
     "Tell me about the sea.",
 )
 TOKENS = 24
+PRECISIONS = ("fp32", "int8", "int4")
 TEXT = (
     "Each block of weights has a scale of its own. The harbour was quiet when the ferry came in, an hour late and half "
     "empty; on the quay stood a row of crates. An int8 artifact is larger than an int4 artifact, and closer to the original. "
@@ -32,9 +34,13 @@ TEXT = (
 
 
 def independent(
-    source: Path, artifact: Path, folder: Path, questions: Sequence[str], texts: list[list[int]]
-) -> Any:
-    """What the script finds, in a process of its own."""
+    source: Path,
+    artifacts: Sequence[Path],
+    folder: Path,
+    questions: Sequence[str],
+    texts: list[list[int]],
+) -> None:
+    """Write what the script finds, in a process of its own, to `figures.json` in the folder."""
     folder.mkdir(exist_ok=True)
     (folder / "questions.json").write_text(json.dumps(list(questions)))
     (folder / "text.json").write_text(json.dumps(texts))
@@ -43,16 +49,16 @@ def independent(
             sys.executable,
             independent_drift.__file__,
             str(source),
-            str(artifact),
             str(folder / "questions.json"),
             str(TOKENS),
             str(folder / "text.json"),
+            *map(str, artifacts),
         ],
         capture_output=True,
         check=True,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
-    return json.loads(done.stdout)
+    (folder / "figures.json").write_bytes(done.stdout)
 
 
 async def check_figures(
@@ -63,10 +69,12 @@ async def check_figures(
     zero: bool,
     questions: Sequence[str] = QUESTIONS,
     cache: Path | None = None,
+    beside: Sequence[Path] = (),
 ) -> list[dict[str, Any]]:
     """Hold the product's figures on TEXT, and on the original's answers to questions, against the script's; returns the product's.
 
-    `cache` holds what the original says, where several artifacts of one source are held against it.
+    `cache` holds what the original says, where several artifacts of one source are held against it; `beside` are those that
+    the script looks at in the same process, for all who name this folder.
     """
     conversations = [[{"role": "user", "content": question}] for question in questions]
     reading = await read_text(source, TEXT, cache=cache)
@@ -76,7 +84,9 @@ async def check_figures(
             reference = await find_reference(source, conversations, new_tokens=TOKENS, cache=cache)
             measured.append(await measure_drift(engine, reference, conversations))
     texts = [list(p["ids"]) for p in reading.prompts]
-    own = independent(source, artifact, folder, questions, texts)
+    artifacts = sorted({artifact, *beside})
+    done = make_once(folder, lambda part: independent(source, artifacts, part, questions, texts))
+    own = json.loads((done / "figures.json").read_text())[artifacts.index(artifact)]
     for figures_measured, wanted in zip(measured, (own["text"], own["answers"]), strict=False):
         assert figures_measured["tokens"] == wanted["tokens"]
         assert figures_measured["top1_agreement"] == wanted["top1_agreement"]
@@ -99,21 +109,21 @@ async def check_figures(
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.usefixtures("loaded_jobs")
 async def test_the_samples_figures_are_those_of_an_independent_computation(
     artifact: Callable[[str], Path],
     sample: Path,
-    tmp_path: Path,
     shared_folder: Path,
     precision: str,
 ) -> None:
     text, answers = await check_figures(
         sample,
-        artifact(precision),
-        tmp_path / "independent",
+        artifact(precision, *PRECISIONS),
+        shared_folder / "independent-drift",
         zero=precision == "fp32",
         cache=shared_folder / "drift-figures",
+        beside=[artifact(other) for other in PRECISIONS],
     )
     assert text["text_tokens"] >= text["tokens"]
     assert text["stretches"] >= 2
