@@ -26,6 +26,7 @@ from typing import Any, TypedDict
 from firstlight_core.process.large_pages import with_large_pages
 from firstlight_core.process.loading import without_collections
 from firstlight_core.process.offline import child_environment
+from tests.support.program import read_line
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 120.0
@@ -182,12 +183,12 @@ class _Room:
         socket.send_fds(self._socket, [b"j"], streams)
         self._socket.sendall(json.dumps(start).encode() + b"\n")
         # It may have to load first.
-        _read_line(self._socket)
+        read_line(self._socket)
         # A child of a child whose parent ends belongs to the nearest process above that takes orphans in.
         _take_orphans(True)
         try:
             self._socket.sendall(b"f")
-            return int(_read_line(self._socket))
+            return int(read_line(self._socket))
         finally:
             _take_orphans(False)
 
@@ -200,15 +201,6 @@ class _Room:
 def _take_orphans(yes: bool) -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0):
         raise OSError(ctypes.get_errno(), "PR_SET_CHILD_SUBREAPER")
-
-
-def _read_line(connection: socket.socket) -> str:
-    line = b""
-    while not line.endswith(b"\n"):
-        if not (piece := connection.recv(65536)):
-            raise ConnectionError("The process that forks is gone.")
-        line += piece
-    return line.decode()
 
 
 def serve(descriptor: int) -> None:
@@ -225,7 +217,7 @@ def serve(descriptor: int) -> None:
         begun, streams, _, _ = socket.recv_fds(connection, 1, 3)
         if not begun:
             return
-        start: Start = json.loads(_read_line(connection))
+        start: Start = json.loads(read_line(connection))
         if not loaded:
             with without_collections():
                 next(load for load, names in _LOADS.items() if start["job"] in names)()

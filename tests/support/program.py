@@ -96,9 +96,9 @@ class Forks:
             os.close(question)
             os.close(pipe)
         connection.sendall(json.dumps(call).encode() + b"\n")
-        pid = _read_line(connection)
+        pid = read_line(connection)
         try:
-            return int(_read_line(connection))
+            return int(read_line(connection))
         except TimeoutError:
             os.kill(int(pid), signal.SIGKILL)
             self.close()
@@ -134,7 +134,8 @@ class Forks:
 _FORKS = Forks()
 
 
-def _read_line(connection: socket.socket) -> str:
+def read_line(connection: socket.socket) -> str:
+    """Return what the other side sends, up to the end of a line."""
     line = b""
     while not line.endswith(b"\n"):
         if not (piece := connection.recv(65536)):
@@ -160,7 +161,7 @@ def serve(descriptor: int) -> None:
         started, streams, _, _ = socket.recv_fds(connection, 1, 3)
         if not started:
             return
-        call: Call = json.loads(_read_line(connection))
+        call: Call = json.loads(read_line(connection))
         if (pid := os.fork()) == 0:
             break
         for stream in streams:
