@@ -19,7 +19,7 @@ from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.files import read_limited, write_whole
 from firstlight_core.monitor import ALERT_THRESHOLDS, AlertThresholds
 from firstlight_core.paths import SETTINGS_FILE, Paths, expanded, find_paths
-from firstlight_core.precision.table import DEFAULT_PRECISION
+from firstlight_core.precision.table import DEFAULT_PRECISION, precision_key
 from firstlight_core.settings_table import (
     ALERT_SETTINGS,
     MONITORS,
@@ -122,7 +122,10 @@ def load_settings(
         wrong(key, f"is no setting; known are: {', '.join(known)}")
     keys = dict(_keys(document.get(KEYS, {}), wrong))
     chosen = _of_environment(environ, mistakes)
-    settings = Settings(values={**values, **chosen}, from_environment=frozenset(chosen), keys=keys)
+    counting = {**values, **chosen}
+    if (named := counting.get("precision")) is not None:
+        counting["precision"] = precision_key(named)
+    settings = Settings(values=counting, from_environment=frozenset(chosen), keys=keys)
     return settings, tuple(mistakes)
 
 

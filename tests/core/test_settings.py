@@ -45,6 +45,16 @@ def test_the_environment_wins_over_the_file(paths: Paths) -> None:
     assert default_precision() == "int8"
 
 
+def test_a_precision_may_be_named_by_its_label(paths: Paths) -> None:
+    paths.settings.write_text('precision = "INT4 compact"')
+    settings, mistakes = load_settings()
+    assert (settings.precision, settings.values, mistakes) == (
+        "int4-compact",
+        {"precision": "int4-compact"},
+        (),
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "line", "field", "words"),
     [

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from firstlight_core.errors import InputRefused, UsageError
+from firstlight_core.errors import FirstlightError, InputRefused, UsageError
+from firstlight_core.files import is_folder
 from firstlight_core.paths import expanded
 from firstlight_core.text import one_line, shown_path
 
@@ -66,6 +67,11 @@ def find_target(what: str | Path | Target) -> Target:
         )
     if (deployed := _deployed_folder(text)) is not None:
         return Target(kind="deployment", text=text, folder=deployed)
+    if (source := _source_called(text)) is not None:
+        raise InputRefused(
+            f"{one_line(text, 120)} is a source model, not an artifact.",
+            hint=f"Convert it first: firstlight convert {shown_path(source)} -o DIR",
+        )
     raise InputRefused(
         f"There is no folder and no deployment called {one_line(text, 120)!r}.", hint=_TARGET_HINT
     )
@@ -87,6 +93,17 @@ def _deployed_folder(name: str) -> Path | None:
 
     deployment = find_deployment(name)
     return deployment.path if deployment is not None else None
+
+
+def _source_called(text: str) -> str | None:
+    """Return the word that `firstlight convert` takes for a source model that is no folder here; None where it is none."""
+    from firstlight_core.model.sources import find_source
+
+    try:
+        known = is_folder(find_source(text))
+    except (FirstlightError, OSError):
+        return None
+    return text if known else None
 
 
 def artifact_folder(target: Target) -> Path:

@@ -30,6 +30,7 @@ __all__ = [
     "course_name_of",
     "find_precision",
     "is_quantised",
+    "precision_key",
     "precision_keys",
     "preferred_precision",
 ]
@@ -232,18 +233,31 @@ PRECISIONS: tuple[Precision, ...] = (
 DEFAULT_PRECISION = "int4"
 
 
-def find_precision(key: str) -> Precision:
-    """Return the row with this key.
+def find_precision(name: str) -> Precision:
+    """Return the row with this key or label, in any case: `int4-compact`, `INT4 compact`, `int4_compact`.
 
     Raises:
         UsageError: there is none; the hint lists those that exist.
     """
+    wanted = _plain_name(name)
     for precision in PRECISIONS:
-        if precision.key == key:
+        if wanted in (precision.key, _plain_name(precision.label)):
             return precision
     raise UsageError(
-        f"There is no precision {key[:40]!r}.", hint=f"Choose one of: {precision_keys()}."
+        f"There is no precision {name[:40]!r}.", hint=f"Choose one of: {precision_keys()}."
     )
+
+
+def _plain_name(name: str) -> str:
+    return "-".join(name.lower().replace("_", " ").replace("-", " ").split())
+
+
+def precision_key(name: str) -> str:
+    """Return the key of the row with this key or label; a name of no row as it is."""
+    try:
+        return find_precision(name).key
+    except UsageError:
+        return name
 
 
 def precision_keys() -> str:

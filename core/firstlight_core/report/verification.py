@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.artifact.deployments import find_deployment
 from firstlight_core.artifact.publishing import files_in
 from firstlight_core.documents.deploy import VerifyDocument
 from firstlight_core.errors import FirstlightError, InputRefused
@@ -30,13 +31,15 @@ _LEDGER_LIMIT = 256 * 2**20
 
 
 def verify(path: Path) -> VerifyDocument:
-    """Check a bundle, an artifact folder, or a file of a report.
+    """Check a bundle, an artifact folder, a deployment by its name, or a file of a report.
 
     Raises:
         InputRefused: it is none of these.
     """
     if is_folder(path):
         return verify_folder(path)
+    if not exists(path) and (deployment := find_deployment(str(path))) is not None:
+        return verify_folder(deployment.path)
     if not is_file(path):
         what = "is neither a file nor a folder" if exists(path) else "is not there"
         raise InputRefused(f"{shown_path(path)} {what}.", hint=HINT)

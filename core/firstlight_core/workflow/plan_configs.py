@@ -15,7 +15,7 @@ from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.model.adapter import adapter_base
 from firstlight_core.paths import absolute
 from firstlight_core.precision.options import check_row
-from firstlight_core.precision.table import find_precision
+from firstlight_core.precision.table import find_precision, precision_key
 from firstlight_core.workflow.plan_values import Section
 
 _MODEL = "input_model"
@@ -60,19 +60,21 @@ def read_configs(
     if source is None:
         raise top.wrong("configs", "belongs to `source`; an adopted `artifact` is not converted")
     configs: dict[str, OliveConfig] = {}
-    for key in section.values:
-        config = section.table(key)
+    for name in section.values:
+        config, key = section.table(name), precision_key(name)
         if key not in precisions:
-            raise section.wrong(key, "is none of `precisions`")
+            raise section.wrong(name, "is none of `precisions`")
+        if key in configs:
+            raise section.wrong(name, "stands there twice")
         whole = {_MODEL: _own_model(source, key, base), **(config or {})}
         try:
             configs[key] = checked_config(whole, source=absolute(source), base=_base(source, base))
             check_row(configs[key], find_precision(key))
             json.dumps(whole, allow_nan=False)
         except UsageError as error:
-            raise section.wrong(key, f"cannot be run: {error}") from error
+            raise section.wrong(name, f"cannot be run: {error}") from error
         except (TypeError, ValueError) as error:
-            raise section.wrong(key, "holds a date or a number that JSON does not have") from error
+            raise section.wrong(name, "holds a date or a number that JSON does not have") from error
     return configs
 
 

@@ -18,7 +18,7 @@ from firstlight_core.exports.vllm_command import CAPACITY_LIMITS, Capacity
 from firstlight_core.files import read_limited, write_whole
 from firstlight_core.ledger import Run
 from firstlight_core.paths import RUN_FILE, find_paths
-from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
+from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision, precision_key
 from firstlight_core.session import Session
 from firstlight_core.template.presets import TOKENIZER, find_preset
 from firstlight_core.text import one_line, shown_path
@@ -74,13 +74,14 @@ def _plan(top: Section) -> Plan:
     base = top.path("base", words={SAMPLE: find_paths().sample})
     if source is None and base is not None:
         raise top.wrong("base", "belongs to `source`; an adopted `artifact` is not converted")
-    precisions = top.texts("precisions")
+    precisions = _keys(top)
     if artifact is not None and precisions:
         raise top.wrong("precisions", "belongs to `source`; an adopted `artifact` is not converted")
     if source is not None and not precisions:
         precisions = (DEFAULT_PRECISION,)
     _check_precisions(top, "precisions", precisions)
-    use = top.text("use", precisions[0] if precisions else None)
+    named = top.text("use")
+    use = precision_key(named) if named is not None else next(iter(precisions), None)
     if use is not None and use not in precisions:
         raise top.wrong("use", "is none of `precisions`")
     method = top.choice("method", METHODS, "config")
@@ -110,6 +111,11 @@ def _plan(top: Section) -> Plan:
         if (section := top.section("quality"))
         else None,
     )
+
+
+def _keys(section: Section) -> tuple[str, ...]:
+    """Return the keys of the precisions of a section, which may hold labels."""
+    return tuple(map(precision_key, section.texts("precisions")))
 
 
 def _check_precisions(section: Section, key: str, precisions: tuple[str, ...]) -> None:
@@ -219,7 +225,7 @@ def _quality(section: Section, source: Path | None, converted: tuple[str, ...]) 
 
 
 def _subset(section: Section, converted: tuple[str, ...]) -> tuple[str, ...]:
-    precisions = section.texts("precisions")
+    precisions = _keys(section)
     if foreign := [p for p in precisions if p not in converted]:
         raise section.wrong(
             "precisions", f"names {one_line(foreign[0], 40)!r}, which is not converted"

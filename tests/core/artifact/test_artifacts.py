@@ -187,6 +187,20 @@ def test_targets(folder: Path, tmp_path: Path) -> None:
         find_target(str(tmp_path / "file"))
 
 
+def test_a_source_by_its_name_is_told_from_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sample` and a model of the folder of the settings are no folders here, and yet known."""
+    tiny_hf(tmp_path / "models" / "my-model")
+    monkeypatch.setenv("FIRSTLIGHT_MODELS", str(tmp_path / "models"))
+    for name in ("sample", "my-model"):
+        with pytest.raises(InputRefused, match=f"^{name} is a source model, not an artifact"):
+            find_target(name)
+        with pytest.raises(InputRefused) as caught:
+            find_target(name)
+        assert caught.value.hint == f"Convert it first: firstlight convert {name} -o DIR"
+
+
 def test_a_label_is_safe_to_show(tmp_path: Path) -> None:
     name = tmp_path / "evil\x1b]0;x\x07\u202e"
     assert Target(kind="artifact", text=str(name), folder=name).label.isprintable()

@@ -151,6 +151,19 @@ def test_two_entries_of_one_name_and_overlapping_ones_are_seen(bundle: Path) -> 
     ]
 
 
+def test_a_deployment_is_named_by_its_name(tmp_path: Path) -> None:
+    folder = find_paths().models / "custom" / "mine-int4"
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_text("weights")
+    write_manifest(folder, {"precision": "int4", "deployment": {"target": "folder"}})
+    document = verify(Path("mine-int4"))
+    assert (document["path"], document["ok"]) == (str(folder), True)
+    (folder / "model.onnx").write_text("others")
+    assert verify(Path("mine-int4"))["problems"] == ["model.onnx has another checksum."]
+    with pytest.raises(InputRefused, match="is not there"):
+        verify(Path("other-int4"))
+
+
 @pytest.mark.parametrize("raw", [b"", b"PK\x03\x04 broken", b"no zip"])
 def test_what_is_no_bundle_is_refused(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "a.zip").write_bytes(raw)

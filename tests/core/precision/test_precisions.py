@@ -10,9 +10,11 @@ from firstlight_core.errors import UsageError
 from firstlight_core.precision.table import (
     DEFAULT_PRECISION,
     PRECISIONS,
+    Precision,
     closer_precisions,
     cost_of,
     find_precision,
+    precision_key,
 )
 
 
@@ -54,12 +56,21 @@ def test_claims_are_the_course_s() -> None:
     assert find_precision("fp32").claim is None
 
 
-@pytest.mark.parametrize("key", ["", "INT4", "int9", "x" * 10_000, "\x1b[2J"])
+@pytest.mark.parametrize("key", ["", "4", "int", "int9", "x" * 10_000, "\x1b[2J"])
 def test_unknown_key_is_a_usage_error_with_the_list(key: str) -> None:
     with pytest.raises(UsageError) as caught:
         find_precision(key)
     assert "int4-compact" in caught.value.hint
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("row", PRECISIONS, ids=lambda row: row.key)
+def test_a_row_is_found_by_its_label_and_in_any_case(row: Precision) -> None:
+    key = row.key.replace("-", "_")
+    for name in (row.label, row.label.lower(), row.key.upper(), key, f" {row.label}  "):
+        assert find_precision(name) is row
+        assert precision_key(name) == row.key
+    assert precision_key("int9") == "int9"
 
 
 def test_a_row_names_its_course_precision_its_gate_limits_and_its_cost() -> None:

@@ -188,6 +188,30 @@ def test_a_mistake_is_named(write: Write, text: str, word: str) -> None:
     assert "\x1b" not in str(caught.value)
 
 
+def test_precisions_may_be_named_by_their_labels(write: Write) -> None:
+    text = """
+source = "x"
+precisions = ["INT4", "INT4 compact", "FP32"]
+use = "INT4_Compact"
+
+[configs.INT8]
+
+[bench]
+precisions = ["INT4 compact"]
+
+[quality]
+precisions = ["fp32", "Int4"]
+"""
+    plan = read_run_toml(write(text.replace("[configs.INT8]\n", "")))
+    assert (plan.precisions, plan.use) == (("int4", "int4-compact", "fp32"), "int4-compact")
+    assert plan.benchmark is not None and plan.benchmark.precisions == ("int4-compact",)
+    assert plan.quality is not None and plan.quality.precisions == ("fp32", "int4")
+    with pytest.raises(InputRefused, match=r"`configs\.INT8` is none of `precisions`"):
+        read_run_toml(write(text))
+    with pytest.raises(InputRefused, match="names one of them twice"):
+        read_run_toml(write('source = "x"\nprecisions = ["int4", "INT4"]'))
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match="Cannot read"):
         read_run_toml(tmp_path / "missing.toml")

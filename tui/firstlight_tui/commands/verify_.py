@@ -11,7 +11,9 @@ from firstlight_tui.commands.painting import Painted
 
 
 def verify(
-    path: Path = typer.Argument(..., help="A bundle, an artifact folder or a report's JSON."),
+    path: Path = typer.Argument(
+        ..., help="A bundle, an artifact folder, a deployed name or a report's JSON."
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Check every file against the checksums that were written with it."""
