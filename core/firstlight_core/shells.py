@@ -3,10 +3,12 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 Shell = Literal["posix", "cmd", "powershell"]
@@ -26,6 +28,11 @@ _PLAIN = re.compile(r"[\w\-+=:./\\]+", re.ASCII)
 _CMD_SIGNS = re.compile(r'([()%!^"<>&|])')
 _POWERSHELL_QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
 """PowerShell reads all four typographic single quotes as it reads the straight one."""
+
+
+_PROGRAM = "firstlight"
+_COMMAND = re.compile(r"(?<![^\s`'(])firstlight(?= [A-Za-z-]|`|$)")
+"""The first word of a command of Firstlight, at the beginning of a text or within it; no folder of this name."""
 
 
 def _parents() -> list[str]:
@@ -98,6 +105,36 @@ def command_line(words: Sequence[str], shell: Shell | None = None) -> str:
     line = " ".join(quoted(str(word), shell) for word in words)
     # A quoted first word is a text to PowerShell, not a program.
     return f"& {line}" if shell == "powershell" and line.startswith("'") else line
+
+
+def program_here(
+    *,
+    started: str | None = None,
+    which: Callable[[str], str | None] = shutil.which,
+    shell: Shell | None = None,
+) -> str:
+    """Return what starts Firstlight when it is typed where the user stands.
+
+    That is `firstlight`, or, where no program of this name is on the PATH, the path of the one that runs: from the working
+    folder where that is shorter. `started` is the path of the program that runs.
+    """
+    program = Path(started or sys.argv[0])
+    if program.stem != _PROGRAM or which(_PROGRAM) is not None or not program.is_file():
+        return _PROGRAM
+    whole = program.absolute()
+    try:
+        near = os.path.relpath(whole)
+    except ValueError:
+        near = str(whole)
+    if os.sep not in near:
+        near = f"{os.curdir}{os.sep}{near}"
+    return command_line([min(near, str(whole), key=len)], shell)
+
+
+def as_typed_here(text: str, program: str | None = None) -> str:
+    """Return a text with `program_here()` for the word `firstlight` at the beginning of its commands."""
+    program = program_here() if program is None else program
+    return text if program == _PROGRAM else _COMMAND.sub(lambda match: program, text)
 
 
 def set_variable(name: str, value: str, shell: Shell | None = None) -> str:

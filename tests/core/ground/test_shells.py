@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 from firstlight_core import shells
 from firstlight_core.shells import (
     SHELLS,
+    as_typed_here,
     command_line,
     find_shell,
     post_json,
+    program_here,
     quoted,
     set_variable,
     split_command,
@@ -234,3 +237,44 @@ def test_no_other_module_quotes() -> None:
         if path.name != "shells.py":
             assert "import shlex" not in path.read_text("utf-8"), path
             assert "firstlight[" not in path.read_text("utf-8") or path.name == "toolchain.py", path
+
+
+def test_the_program_is_named_as_it_starts_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `make demo` no `firstlight` is on the PATH; it lies in `.venv/bin` of the checkout."""
+    program = tmp_path / "my checkout" / ".venv" / "bin" / "firstlight"
+    program.parent.mkdir(parents=True)
+    program.touch()
+
+    def here(folder: Path, found: str | None = None) -> str:
+        monkeypatch.chdir(folder)
+        return program_here(started=str(program), which=lambda name: found, shell="posix")
+
+    assert here(tmp_path / "my checkout") == ".venv/bin/firstlight"
+    assert here(tmp_path) == "'my checkout/.venv/bin/firstlight'"
+    assert here(program.parent) == "./firstlight"
+    assert here(Path("/")) == shlex.quote(min(str(program), str(program)[1:], key=len))
+    assert here(tmp_path, found="/usr/bin/firstlight") == "firstlight"
+    assert program_here(started="/no/firstlight", which=lambda name: None) == "firstlight"
+    pytest_itself = program.with_name("pytest")
+    pytest_itself.touch()
+    assert program_here(started=str(pytest_itself), which=lambda name: None) == "firstlight"
+
+
+def test_a_text_names_the_program_as_it_starts_from_here() -> None:
+    own = ".venv/bin/firstlight"
+    for text, shown in (
+        ("firstlight chat int4", ".venv/bin/firstlight chat int4"),
+        ("firstlight", ".venv/bin/firstlight"),
+        (
+            "Convert it: firstlight convert a -o b",
+            "Convert it: .venv/bin/firstlight convert a -o b",
+        ),
+        ("`firstlight --help`, or not", "`.venv/bin/firstlight --help`, or not"),
+        ("olive run --config firstlight.json", "olive run --config firstlight.json"),
+        ("/opt/firstlight chat int4", "/opt/firstlight chat int4"),
+        ("Firstlight chats", "Firstlight chats"),
+    ):
+        assert as_typed_here(text, own) == shown
+        assert as_typed_here(text, "firstlight") == text

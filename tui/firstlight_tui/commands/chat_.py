@@ -18,6 +18,7 @@ from firstlight_core.inference.endpoint import open_endpoint
 from firstlight_core.inference.open_target import open_target
 from firstlight_core.inference.structured_output import read_schema
 from firstlight_core.process.events import Reply, Token
+from firstlight_core.shells import as_typed_here
 from firstlight_core.template.variables import read_variables
 from firstlight_core.text import seconds_text
 from firstlight_tui.commands.output import note, note_forced, run_verb, say
@@ -151,7 +152,7 @@ def _open_wizard(target: str, *, network: bool) -> int:
             artifact = check_artifact(artifact_folder(resolved)).folder
     except FirstlightError as error:
         note(str(error))
-        note(f"  {error.hint}")
+        note(f"  {as_typed_here(error.hint)}")
         return error.exit_code
     except KeyboardInterrupt:
         return 130

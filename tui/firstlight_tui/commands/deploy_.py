@@ -15,6 +15,7 @@ from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.foundry.cli_cache import put_cache_back
 from firstlight_core.foundry.visibility import examine
 from firstlight_core.model.sources import find_source
+from firstlight_core.shells import as_typed_here
 from firstlight_core.text import shown_path
 from firstlight_tui.commands.output import run_verb, say, show_events
 from firstlight_tui.commands.painting import Painted
@@ -129,7 +130,7 @@ def _show_deployed(document: Deployed) -> None:
     if document["commands"]:
         say()
     for command in document["commands"]:
-        say(f"  {command['command']:44} {command['does']}")
+        say(f"  {as_typed_here(command['command']):44} {command['does']}")
 
 
 def _show_examination(document: ExaminationDocument) -> None:

@@ -30,6 +30,7 @@ from firstlight_core.process.events import (
 )
 from firstlight_core.process.remaining import remaining_words
 from firstlight_core.settings import load_settings
+from firstlight_core.shells import as_typed_here
 from firstlight_core.text import shown_path
 from firstlight_tui.commands.painting import PROGRESS, Painted, as_shown, rewrites_lines
 
@@ -265,6 +266,6 @@ def fail(
     else:
         PROGRESS.end()
         note(Painted(str(error), "bad"))
-        note(f"  {error.hint or error.way_on}")
+        note(f"  {as_typed_here(error.hint or error.way_on)}")
     sys.stdout.flush()
     raise SystemExit(error.exit_code) from None

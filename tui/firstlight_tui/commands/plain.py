@@ -14,7 +14,7 @@ from firstlight_core.model.sources import find_source
 from firstlight_core.precision.table import PRECISIONS
 from firstlight_core.process.events import Event, Stage
 from firstlight_core.settings import default_precision
-from firstlight_core.shells import command_line
+from firstlight_core.shells import as_typed_here, command_line
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_core.workflow.plan import (
     BenchChoice,
@@ -83,7 +83,7 @@ def walk_plainly(*, services: Services = SERVICES, answers: TextIO | None = None
         say("Summary." if document["ok"] else "Summary: a step failed.")
         show_run(document)
         again = command_line(["firstlight", "run", str(Path(document["folder"]) / "run.toml")])
-        say(f"To do it again: {again}")
+        say(f"To do it again: {as_typed_here(again)}")
 
     run_verb("run", work, show, as_json=False)
 

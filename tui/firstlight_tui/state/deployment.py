@@ -10,6 +10,7 @@ from firstlight_core.deploy.targets import PUBLISHED
 from firstlight_core.documents.deploy import Deployed
 from firstlight_core.documents.foundry import CommandDocument
 from firstlight_core.session import Session
+from firstlight_core.shells import as_typed_here, program_here
 
 if TYPE_CHECKING:
     from firstlight_core.exports.vllm_command import Capacity
@@ -46,15 +47,22 @@ def program_of(command: str) -> str:
     return next(words, "").strip("\"'")
 
 
+def typed_here(row: CommandDocument) -> CommandDocument:
+    """Return a command of a deployment as it starts from where the user stands."""
+    return {**row, "command": as_typed_here(row["command"])}
+
+
 def next_commands(
     rows: Iterable[CommandDocument], which: Callable[[str], str | None] = shutil.which
 ) -> NextCommands:
     """Sort the commands of a deployment by whether they can be typed here."""
-    rows = list(rows)
+    own = program_of(program_here())
+    rows = [typed_here(row) for row in rows]
     absent = tuple(
         row
         for row in rows
-        if (program := program_of(row["command"])) not in SHELL_WORDS and which(program) is None
+        if (program := program_of(row["command"])) not in (*SHELL_WORDS, own)
+        and which(program) is None
     )
     here = [row for row in rows if row not in absent]
     return NextCommands(here[0] if here else None, tuple(here[1:]), absent)

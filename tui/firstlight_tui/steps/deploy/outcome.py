@@ -6,7 +6,7 @@ from textual.content import Content
 
 from firstlight_core.documents.deploy import Deployed
 from firstlight_core.text import one_line, seconds_text, shown_path, visible
-from firstlight_tui.state.deployment import next_commands
+from firstlight_tui.state.deployment import next_commands, typed_here
 from firstlight_tui.widgets.charts.paragraphs import HangingText, Paragraph
 from firstlight_tui.widgets.token_view import change_content
 from firstlight_tui.widgets.words import Words, part
@@ -134,7 +134,7 @@ def _named(name: str, *pieces: tuple[str, str]) -> Paragraph:
 
 def command_rows(document: Deployed | None) -> list[tuple[str, str, str]]:
     """`(key, command, what it does)` for each command of a deployment."""
-    rows = document["commands"] if document is not None else []
+    rows = map(typed_here, document["commands"] if document is not None else [])
     return [
         (str(index), one_line(str(row["command"]), 300), one_line(str(row["does"]), 160))
         for index, row in enumerate(rows)

@@ -18,6 +18,7 @@ from firstlight_core.ledger import Entry, Run
 from firstlight_core.report.achieved import Achievement, Outcome, achievements
 from firstlight_core.report.facts import RunFacts, current_facts
 from firstlight_core.session import Session
+from firstlight_core.shells import as_typed_here, command_line
 from firstlight_core.text import one_line, shown_path, visible
 from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.state.workspace import REPORT
@@ -213,7 +214,9 @@ class SummaryStep(StepScreen):
     def _command(self, written: SummaryFiles | None) -> str:
         """Return the command that repeats the run; empty when there is none."""
         plan = written.get("run_toml") if written is not None else None
-        return f"firstlight run {plan} --yes" if plan else ""
+        if not plan:
+            return ""
+        return as_typed_here(command_line(["firstlight", "run", plan, "--yes"]))
 
     def action_copy(self) -> None:
         """Copy the command that repeats the run."""
