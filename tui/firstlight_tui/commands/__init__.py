@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from firstlight_tui.commands.guide import VerbCommand
+from firstlight_tui.commands.guide import VerbCommand, plain_words
 from firstlight_tui.commands.switches import with_switches
 
 if TYPE_CHECKING:
@@ -82,6 +82,13 @@ VERBS: dict[str, Verb] = {
 class VerbGroup(TyperGroup):
     """Lists the verbs under the titles of their groups."""
 
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
+        """Read the words of a command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            raise plain_words(error) from error.__cause__
+
     def format_commands(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         """Write one section a group."""
         longest = max(map(len, VERBS))
@@ -102,7 +109,8 @@ def build_cli(arguments: Sequence[str] = ()) -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
-        help="The first deployment of a fine-tuned small language model. Without a verb: the wizard.",
+        help="The first deployment of a fine-tuned small language model. Without a verb: the wizard; "
+        "`firstlight FOLDER` opens it on the model in that folder.",
     )
 
     @cli.callback(invoke_without_command=True)

@@ -21,7 +21,7 @@ from firstlight_core.model.sources import find_source
 from firstlight_core.paths import absolute
 from firstlight_core.precision.table import REFERENCE_PRECISION, precision_keys
 from firstlight_core.settings import default_precision
-from firstlight_core.shells import command_line
+from firstlight_core.shells import command_line, quoted
 from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_core.workflow.recorded import convert as convert_model
 from firstlight_tui.commands.output import run_verb, say, show_events
@@ -30,9 +30,12 @@ from firstlight_tui.commands.painting import Painted, Role
 
 def convert(
     source: str | None = typer.Argument(
-        None, help="Folder of the fine-tuned model or of a LoRA adapter, or `sample`."
+        None,
+        help="Folder of the fine-tuned model or of a LoRA adapter, or `sample`; --undo needs none.",
     ),
-    output: str = typer.Option(..., "--output", "-o", help="Folder to publish the artifact as."),
+    output: str | None = typer.Option(
+        None, "--output", "-o", help="Folder to publish the artifact as; always needed."
+    ),
     precision: str = typer.Option(
         ...,
         "--precision",
@@ -67,9 +70,20 @@ def convert(
 ) -> None:
     """Convert a model folder to an ONNX Runtime GenAI artifact."""
 
+    def published() -> str:
+        if output is not None:
+            return output
+        missing = "the folder to publish the artifact as (-o)"
+        if source is None and not undo:
+            missing = f"the model folder to convert, and {missing}"
+        words = "--undo" if undo else quoted(source or "./my-model")
+        raise UsageError(f"Name {missing}.", hint=f"firstlight convert {words} -o int4")
+
     def wanted() -> Path:
+        folder_of_artifact = published()
         if source is None:
-            raise UsageError("Name the model folder to convert.", hint="firstlight convert --help")
+            hint = command_line(["firstlight", "convert", "./my-model", "-o", folder_of_artifact])
+            raise UsageError("Name the model folder to convert.", hint=hint)
         folder = find_source(source)
         if base is not None:
             choose_base(folder, find_source(base))
@@ -90,7 +104,7 @@ def convert(
 
         laid_out = plan_conversion(
             wanted(),
-            output,
+            published(),
             precision=precision,
             method=method,
             config=edited(),
@@ -105,7 +119,7 @@ def convert(
     async def work() -> ConversionDocument:
         return await convert_model(
             wanted(),
-            output,
+            published(),
             precision=precision,
             method=method,
             config=edited(),
@@ -117,7 +131,7 @@ def convert(
     if dry_run:
         run_verb("convert", plan, _show_plan, as_json=json)
     elif undo:
-        run_verb("convert", lambda: _undo(output), _show_undo, as_json=json)
+        run_verb("convert", lambda: _undo(published()), _show_undo, as_json=json)
     else:
         run_verb("convert", work, _show, as_json=json)
 

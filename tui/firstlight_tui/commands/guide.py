@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from typer import BadParameter
 from typer.core import TyperCommand
+
+from firstlight_core.text import one_line
 
 if TYPE_CHECKING:
     # Typer exports neither name; only their types are needed.
@@ -126,8 +129,42 @@ def exit_codes(verb: str) -> dict[int, str]:
     return dict(sorted({**_EVERY, **_OWN.get(verb, {})}.items()))
 
 
+def plain_words(error: BadParameter) -> BadParameter:
+    """Return the fault of a value in our words; Typer passes on those of the library that reads values."""
+    found = getattr(error.__cause__, "errors", None)
+    if found is None:
+        return error
+    fault = found(include_url=False)[0]
+    value, limits = repr(one_line(str(fault["input"]), 40)), fault.get("ctx", {})
+    match fault["type"]:
+        case str(kind) if kind.startswith("int_"):
+            error.message = f"{value} is no whole number."
+        case str(kind) if kind.startswith(("float_", "finite_")):
+            error.message = f"{value} is no number."
+        case "greater_than_equal":
+            error.message = f"{value} is less than {limits['ge']}."
+        case "less_than_equal":
+            error.message = f"{value} is more than {limits['le']}."
+    return error
+
+
+_USAGE: Mapping[str, list[str]] = {"convert": ["[OPTIONS]", "{source}", "-o <folder>"]}
+"""Usage of the verbs with an option that is needed, or an argument that only another option spares."""
+
+
 class VerbCommand(TyperCommand):
     """One verb, whose help ends with examples and exit codes."""
+
+    def collect_usage_pieces(self, ctx: "Context") -> list[str]:
+        """Return the words after the verb in the line of its usage."""
+        return _USAGE.get(self.name or "") or super().collect_usage_pieces(ctx)
+
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
+        """Read the words of a command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except BadParameter as error:
+            raise plain_words(error) from error.__cause__
 
     def format_epilog(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         """Write both sections."""
