@@ -46,6 +46,14 @@ class WizardActs(TerminalApp):
                 self.memory.finish()
             self.exit(0)
 
+    def action_help_quit(self) -> None:
+        """Say how to leave: Ctrl+C copies what is marked, and elsewhere many expect that it ends a program."""
+        for active in self.active_bindings.values():
+            if active.binding.action == "quit":
+                key = self.get_key_display(active.binding)
+                self.notify(f"{key} leaves Firstlight.", markup=False)
+                return
+
     def action_help(self) -> None:
         """Show the keys, the terms on the screen, and what the open step is for."""
         if isinstance(self.screen, StepScreen):

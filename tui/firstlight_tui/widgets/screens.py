@@ -19,6 +19,7 @@ from textual.worker import NoActiveWorker, get_current_worker
 from firstlight_tui.terminal.app import TerminalApp
 from firstlight_tui.terminal.compositor import SeenCompositor
 from firstlight_tui.terminal.tint import tinted
+from firstlight_tui.widgets.key_bar import KeyBar
 from firstlight_tui.widgets.layout_requests import answer_requests, drop_echoes, shown_bars
 
 LAYOUTS = 3
@@ -208,7 +209,18 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
 
 
 class Dialog(BaseScreen[ScreenResultType], ModalScreen[ScreenResultType]):
-    """A screen on top of a step."""
+    """A screen on top of a step; the last line has its own keys, in the place of those of the step, which it holds back."""
+
+    HAS_KEY_BAR: ClassVar[bool] = True
+    DEFAULT_CSS = """
+    Dialog { layers: default keys; }
+    Dialog > KeyBar { layer: keys; dock: bottom; }
+    """
+
+    def _extend_compose(self, widgets: list[Widget]) -> None:
+        super()._extend_compose(widgets)
+        if self.HAS_KEY_BAR:
+            widgets.append(KeyBar())
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return what is seen of the screen below, in the tint of this one."""
@@ -227,3 +239,5 @@ class Dialog(BaseScreen[ScreenResultType], ModalScreen[ScreenResultType]):
 
 class Page(Dialog[ScreenResultType]):
     """A dialog that takes the whole terminal: the step behind it need not be drawn."""
+
+    HAS_KEY_BAR = False

@@ -252,7 +252,9 @@ class ChatStep(StepScreen):
         field = self.query_one(Ask)
         field.shortcuts = STARTER_KEYS if untouched else {}
         field.placeholder = (
-            f"Enter asks: {QUESTIONS[0]}" if untouched else "Ask something; / lists all commands"
+            f"Enter asks: {QUESTIONS[0]}"
+            if untouched
+            else "Ask something; / and Enter: all commands"
         )
         self._show_size()
         self.query_one("#stop").display = self.chat.answering
