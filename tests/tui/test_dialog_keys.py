@@ -1,7 +1,6 @@
 """The last line of a dialog shows the dialog's keys, never those of the step below; and how Ctrl+C is answered."""
 
 import pytest
-from textual.widgets import Button
 
 from firstlight_tui.modals import ChooseScreen, ConfirmScreen
 from firstlight_tui.steps import list_screens
