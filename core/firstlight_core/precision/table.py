@@ -233,18 +233,18 @@ PRECISIONS: tuple[Precision, ...] = (
 DEFAULT_PRECISION = "int4"
 
 
-def find_precision(name: str) -> Precision:
+def find_precision(key: str) -> Precision:
     """Return the row with this key or label, in any case: `int4-compact`, `INT4 compact`, `int4_compact`.
 
     Raises:
         UsageError: there is none; the hint lists those that exist.
     """
-    wanted = _plain_name(name)
+    wanted = _plain_name(key)
     for precision in PRECISIONS:
         if wanted in (precision.key, _plain_name(precision.label)):
             return precision
     raise UsageError(
-        f"There is no precision {name[:40]!r}.", hint=f"Choose one of: {precision_keys()}."
+        f"There is no precision {key[:40]!r}.", hint=f"Choose one of: {precision_keys()}."
     )
 
 
