@@ -11,6 +11,10 @@ from rich.text import Text
 from textual.renderables.styled import Styled
 from textual.widgets import DataTable
 
+from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.benchmark.screen import BenchmarkStep
+from firstlight_tui.steps.environment.screen import EnvironmentStep
+from firstlight_tui.steps.model.screen import ModelStep
 from firstlight_tui.widgets.fitted_table import Column, FittedTable
 from firstlight_tui.widgets.table_cell import cell_line, is_one_line
 from firstlight_tui.widgets.words import cell
@@ -99,3 +103,21 @@ async def test_a_header_is_painted_as_quickly_as_a_row_and_looks_the_same(
 )
 def test_other_shapes_are_left_to_rich(text: Text) -> None:
     assert not is_one_line(shown(text))
+
+
+@pytest.mark.parametrize(
+    "step", [EnvironmentStep, ModelStep, BenchmarkStep], ids=lambda step: step.STEP_ID
+)
+async def test_a_label_stands_on_the_side_of_its_cells(
+    wizard: Build, step: type[StepScreen]
+) -> None:
+    app = wizard(session=FULL, first=step)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await settle(pilot)
+        tables = [table for table in app.screen.query(FittedTable) if table.row_count]
+        assert tables
+        for table in tables:
+            cells = table.get_row_at(0)
+            for column, value in zip(table.ordered_columns, cells, strict=True):
+                if value.plain:
+                    assert column.label.justify == value.justify, column.label.plain

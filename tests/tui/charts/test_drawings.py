@@ -137,6 +137,9 @@ def test_a_tile_says_figure_origin_range_and_verdict() -> None:
     assert "✓ feels instant" in lines[3]
     assert "✗ VOID" in text_of(TILES[2], 30)[0]
     assert "✗" in text_of(TILES[2], 18)[0]
+    # A figure says where it comes from in a narrow tile as well.
+    assert text_of(TILES[0], 22)[0] == "╭─ first token meas. ╮"
+    assert text_of(TILES[0], 25)[0] == "╭─ first token ─ meas. ─╮"
     assert "┏" in text_of(Tile(title="a", figure="b", focused=True), 20)[0]
     assert [columns_for(4, width) for width in (120, 60, 18, 5)] == [4, 2, 1, 1]
     assert columns_for(5, 60) == 3

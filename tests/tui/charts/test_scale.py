@@ -1,5 +1,7 @@
 """Axes: places, round ticks, short numbers."""
 
+from itertools import pairwise
+
 import pytest
 
 from firstlight_tui.widgets.charts.scale import (
@@ -37,6 +39,21 @@ def test_a_value_has_its_place_on_both_kinds_of_axis() -> None:
 )
 def test_ticks_are_round_and_not_too_many(axis: Axis, most: int, ticks: list[float]) -> None:
     assert axis.ticks(most) == pytest.approx(ticks)
+
+
+@pytest.mark.parametrize("high", [3, 17.5, 100, 450, 650, 1_200, 2**30])
+@pytest.mark.parametrize("cells", range(1, 30))
+def test_ticks_of_an_upright_axis_look_evenly_spaced(high: float, cells: int) -> None:
+    axis = linear_axis([high])
+    ticks = axis.even_ticks(cells)
+    places = [axis.cell(tick, cells) for tick in ticks]
+    gaps = [after - before for before, after in pairwise(places)]
+    assert ticks[0] == 0 and len(ticks) <= cells // 2 + 1
+    assert not gaps or max(gaps) < 2 * min(gaps), places
+    assert len(ticks) > 1 or cells < 4
+    assert log_axis([1, high]).even_ticks(cells) == log_axis([1, high]).ticks(
+        max(1, cells // 2 + 1)
+    )
 
 
 def test_an_axis_is_rounded_outwards() -> None:

@@ -68,6 +68,9 @@ async def test_deployed_both_answers_side_by_side_and_undone(
         for key in ("foundry", "own"):
             answer = app.screen.query_one(f"#answer-{key}", Words)
             assert str(answer.visual) == DEPLOYMENT["answer"] and answer.region.width > 20
+        # The same answer must not look different because it is wrapped elsewhere.
+        panes = [app.screen.query_one(f"#answer-{key}").region.width for key in ("foundry", "own")]
+        assert panes[0] == panes[1]
         assert "firstlight chat sample-int4" in words(app, "#commands")
         await pilot.press("c")
         assert app.clipboard == "firstlight chat sample-int4"

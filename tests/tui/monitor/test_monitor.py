@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from firstlight_core.machine import find_alerts
+from firstlight_core.machine import find_alerts, own_cpu
 from firstlight_core.monitor import History, Sample
 from firstlight_tui.modals.monitor_page import MonitorPage, thinned
 from firstlight_tui.state.machine_view import MachineView
@@ -83,6 +83,15 @@ def test_the_panel_says_what_runs_and_what_was_predicted() -> None:
     for words in ("Quantizing 49/151", "32 %", "12 threads", "predicted peak 1.06 GiB", "c1 "):
         assert words in text
     assert "battery" not in text and "°C" not in text, "what cannot be read is not there"
+
+
+@pytest.mark.parametrize("width", [118, 100, 80, 60, 160])
+def test_no_figure_of_the_processor_is_cut(width: int) -> None:
+    head = MachinePanel(view=VIEW).draw(width, 4).plain.split("\n")[0].split("▏")[0]
+    own, others = f"job {own_cpu(SAMPLES[-1]):.0f}", f"others {69 - own_cpu(SAMPLES[-1]):.0f}"
+    assert "…" not in head and "CPU 69 %" in head
+    assert own in head or width == 60
+    assert (others in head) is (width == 160)
 
 
 def test_a_passed_threshold_is_said_with_advice() -> None:

@@ -1,5 +1,7 @@
 """The measured trade-off as a plot."""
 
+import pytest
+
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_tui.steps.precision.plot import trade_off
 from tests.support.chart_gallery import text_of
@@ -37,6 +39,14 @@ def test_drift_against_speed_leaves_a_void_speed_out_of_the_front() -> None:
     assert {spot.key for spot in plot.spots if spot.front} == {"fp32", "int8", "int8-compact"}
     text = "\n".join(text_of(plot, 100, 20))
     assert "INT4 (void)" in text and "tok/s" in text and "p: size" in text
+
+
+@pytest.mark.parametrize("by_speed", [True, False])
+def test_what_a_dot_means_is_said_whole_beside_the_card(by_speed: bool) -> None:
+    """The plot has 56 cells in a terminal of 120."""
+    plot = trade_off(MEASURED, by_speed=by_speed, selected="int4")
+    assert plot is not None
+    assert text_of(plot, 56, 13)[0].rstrip().endswith("is closer")
 
 
 def test_one_point_is_no_picture() -> None:

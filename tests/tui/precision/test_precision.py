@@ -86,7 +86,7 @@ async def test_the_table_fits_and_shows_claim_estimate_and_measurement(
         wide = size[0] >= 150
         assert ("ttft" in int4) is wide
         if wide:
-            assert (int4["ttft"], int4["prefill"], int4["load"]) == ("20", "900", "210")
+            assert (int4["ttft"], int4["prefill"], int4["load"]) == ("20.0", "900", "210")
         heads = [str(column.label) for column in grid.columns.values()]
         assert {head.splitlines()[0] for head in heads if head} >= {"claim", "est.", "meas."}
 
@@ -104,7 +104,7 @@ async def test_details_say_everything_at_any_size(wizard: Build, size: tuple[int
         for sentence in (
             f"{share} of FP32 (measured size / estimated FP32 size)",
             "the formulas of FACTS",
-            "TTFT 20 ms",
+            "TTFT 20.0 ms",
             "mean KL 0.02",
         ):
             assert sentence in words
@@ -332,7 +332,8 @@ async def test_advanced_says_when_there_is_nothing_to_choose(wizard: Build) -> N
         (None, "–"),
         (0.0341, "0.034"),
         (1.784, "1.78"),
-        (12.0, "12"),
+        (2.0, "2.00"),
+        (12.0, "12.0"),
         (461.2, "461"),
         (9999.0, "9999"),
         (12_730.3, "12.7k"),

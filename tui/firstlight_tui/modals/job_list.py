@@ -21,7 +21,7 @@ from firstlight_tui.widgets.words import Words, cell
 COLUMNS = (
     Column(key="job", label="Job", width=23),
     Column(key="words", label="What it does"),
-    Column(key="time", label="Time", width=11),
+    Column(key="time", label="Time", width=11, right=True),
 )
 STYLES = {"running": "bold", "waiting": "", "done": "dim", "failed": "dim", "cancelled": "dim"}
 EMPTY = "Nothing runs, and nothing waits. Conversions and measurements come here, one at a time."

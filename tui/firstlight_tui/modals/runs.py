@@ -29,8 +29,8 @@ _COLUMNS = (
     Column(key="model", label="Model", share=2),
     Column(key="made", label="Made"),
     Column(key="reached", label="Reached", width=14),
-    Column(key="size", label="Size", width=9, from_width=70),
-    Column(key="decode", label="tok/s", width=9, from_width=70),
+    Column(key="size", label="Size", width=9, from_width=70, right=True),
+    Column(key="decode", label="tok/s", width=9, from_width=70, right=True),
     Column(key="when", label="When", width=12),
 )
 _EMPTY = "No earlier run yet. A run is kept from the moment a model is chosen."

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.console import JustifyMethod
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -28,6 +29,8 @@ class Column:
     share: int = 1
     from_width: int = 0
     """The table must be at least this wide for the column to be shown."""
+    right: bool = False
+    """Whether its cells, and so its label, stand at the right: figures do."""
 
 
 class FittedTable(DataTable[Text]):
@@ -170,7 +173,8 @@ class FittedTable(DataTable[Text]):
         for column in columns:
             width = column.width or max(4, left * column.share // shares)
             label = self._labels[column.key]
-            words = Text(label, no_wrap=True, overflow="ellipsis", justify="left")
+            side: JustifyMethod = "right" if column.right else "left"
+            words = Text(label, no_wrap=True, overflow="ellipsis", justify=side)
             self.add_column(words, key=column.key, width=width)
         for key, cells in self._shown.items():
             self.add_row(*self._row(cells), key=key)

@@ -121,11 +121,17 @@ class MachinePanel:
             ("CPU ", MUTED),
             (f"{sample.cpu:.0f} %", hot(sample.cpu, self.view.thresholds["cpu_usage_percent"])),
         ]
+        further = []
         if (own := own_cpu(sample)) is not None:
-            others = max(0.0, sample.cpu - own)
-            head.append((f"  job {own:.0f} · others {others:.0f}", MUTED))
+            further += [f"  job {own:.0f}", f" · others {max(0.0, sample.cpu - own):.0f}"]
         if sample.temperature is not None:
-            head.append((f"  {sample.temperature:.0f} °C", MUTED))
+            further.append(f"  {sample.temperature:.0f} °C")
+        room = area.width - sum(cell_len(text) for text, _ in head)
+        for words in further:
+            # Half a figure says less than none.
+            if (room := room - cell_len(words)) < 0:
+                break
+            head.append((words, MUTED))
         area.line(0, *head)
         rows = area.height - 2
         if 0 < len(sample.cores) <= rows:

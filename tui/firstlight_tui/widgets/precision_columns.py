@@ -66,14 +66,17 @@ class Units:
 
 
 def number(value: float | None) -> str:
-    """Return a figure of at most five characters: `0.034`, `1.78`, `461`, `12.7k`."""
+    """Return a figure of at most five characters: `0.034`, `1.78`, `2.00`, `461`, `12.7k`.
+
+    Zeros at its end stay, so that figures below each other look alike.
+    """
     if value is None:
         return NOTHING
     if abs(value) >= 9999.5:
         return f"{value / 1000:.3g}k" if abs(value) < 999_500 else f"{value / 1e6:.3g}M"
     if abs(value) >= 99.5:
         return f"{value:.0f}"
-    return f"{value:.3g}" if abs(value) >= 1 else f"{value:.2g}"
+    return f"{value:#.3g}" if abs(value) >= 1 else f"{value:.2g}"
 
 
 def drift_text(kl: float | None) -> str:

@@ -58,22 +58,22 @@ WIDE = 160
 PLOTS = ("plot-first-token", "plot-writing")
 FIGURES = (
     Column(key="target", label="Target"),
-    Column(key="prompt", label="Prompt", width=6),
-    Column(key="new", label="New", width=4, from_width=108),
-    Column(key="ttft", label="TTFT ms", width=17),
-    Column(key="prefill", label="Prefill tok/s", width=20, from_width=84),
-    Column(key="decode", label="Decode tok/s", width=17),
-    Column(key="load", label="Load s", width=6, from_width=116),
-    Column(key="memory", label="RAM peak", width=10, from_width=100),
+    Column(key="prompt", label="Prompt", width=6, right=True),
+    Column(key="new", label="New", width=4, from_width=108, right=True),
+    Column(key="ttft", label="TTFT ms", width=17, right=True),
+    Column(key="prefill", label="Prefill tok/s", width=20, from_width=84, right=True),
+    Column(key="decode", label="Decode tok/s", width=17, right=True),
+    Column(key="load", label="Load s", width=6, from_width=116, right=True),
+    Column(key="memory", label="RAM peak", width=10, from_width=100, right=True),
 )
 CLIENTS = (
     Column(key="server", label="Server"),
-    Column(key="clients", label="Clients", width=7),
-    Column(key="requests", label="Requests/s", width=10, from_width=70),
-    Column(key="tokens", label="Tokens/s", width=8),
-    Column(key="p50", label="p50 ms", width=7),
-    Column(key="p95", label="p95 ms", width=7),
-    Column(key="errors", label="Errors", width=6),
+    Column(key="clients", label="Clients", width=7, right=True),
+    Column(key="requests", label="Requests/s", width=10, from_width=70, right=True),
+    Column(key="tokens", label="Tokens/s", width=8, right=True),
+    Column(key="p50", label="p50 ms", width=7, right=True),
+    Column(key="p95", label="p95 ms", width=7, right=True),
+    Column(key="errors", label="Errors", width=6, right=True),
 )
 SAYS = "What a measurement on a quiet machine says"
 VOID = "✗ VOID: measure again before you use these figures. W waits until the machine is quiet."

@@ -40,10 +40,10 @@ TUNE = WorkKey[TuneResult]("tune")
 KEEPS = "Its builds and measurements are kept: the next tuning goes on with them."
 COLUMNS = (
     Column(key="setting", label="Setting"),
-    Column(key="answer", label="Answer", width=8),
-    Column(key="prefill", label="Prefill", width=7),
-    Column(key="decode", label="Decode", width=7),
-    Column(key="rounds", label="Rounds", width=6),
+    Column(key="answer", label="Answer", width=8, right=True),
+    Column(key="prefill", label="Prefill", width=7, right=True),
+    Column(key="decode", label="Decode", width=7, right=True),
+    Column(key="rounds", label="Rounds", width=6, right=True),
 )
 INTRODUCTION = (
     "Tries several settings on the same prompt, drops the slower half again and again, then compares the winner with the "

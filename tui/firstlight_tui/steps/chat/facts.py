@@ -43,7 +43,7 @@ class ChatFacts(Vertical):
 
     DEFAULT_CSS = """
     ChatFacts { display: none; width: 50; height: 100%; margin-left: 1; padding: 0 1; border: round $border-blurred; border-title-color: $text-accent; }
-    ChatFacts VerticalScroll { height: auto; max-height: 60%; scrollbar-size-vertical: 1; }
+    ChatFacts VerticalScroll { height: auto; max-height: 60%; scrollbar-size-vertical: 2; }
     ChatFacts Words { height: auto; }
     ChatFacts #answer-rates { height: 1fr; min-height: 5; margin-top: 1; }
     ChatFacts #settings, ChatFacts #chat-keys { margin-top: 1; }

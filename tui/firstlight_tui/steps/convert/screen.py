@@ -53,7 +53,7 @@ class ConvertStep(StepScreen):
     ConvertStep.-broad #board-pane { width: 3fr; height: 100%; }
     ConvertStep.-broad #log { width: 2fr; height: 100%; margin-left: 1; padding: 0 1; border: round $border-blurred; border-title-color: $text-accent; }
     ConvertStep #how { display: none; }
-    ConvertStep.-broad #how { display: block; width: 2fr; height: 100%; margin-left: 1; padding: 0 1; border: round $border-blurred; border-title-color: $text-accent; scrollbar-size-vertical: 1; }
+    ConvertStep.-broad #how { display: block; width: 2fr; height: 100%; margin-left: 1; padding: 0 1; border: round $border-blurred; border-title-color: $text-accent; scrollbar-size-vertical: 2; }
     ConvertStep.-broad.-logged #how, ConvertStep.-broad #log { display: none; }
     ConvertStep.-broad.-logged #log { display: block; }
     ConvertStep MeasuredBars { display: none; }

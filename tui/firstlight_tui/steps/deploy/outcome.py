@@ -3,6 +3,8 @@
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.geometry import Size
+from textual.layout import DockArrangeResult
 
 from firstlight_core.documents.deploy import Deployed
 from firstlight_core.text import one_line, seconds_text, shown_path, visible
@@ -10,6 +12,14 @@ from firstlight_tui.state.deployment import next_commands, typed_here
 from firstlight_tui.widgets.charts.paragraphs import HangingText, Paragraph
 from firstlight_tui.widgets.token_view import change_content
 from firstlight_tui.widgets.words import Words, part
+
+
+class EvenPair(Horizontal):
+    """Two panes of the same width, so that the same text takes the same lines in both; an odd cell stays empty."""
+
+    def arrange(self, size: Size, optimal: bool = False) -> DockArrangeResult:
+        """Arrange both in an even number of cells."""
+        return super().arrange(Size(size.width // 2 * 2, size.height), optimal)
 
 
 class Outcome(Vertical):
@@ -26,7 +36,7 @@ class Outcome(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Words(id="verdict")
-        with Horizontal(id="answers"):
+        with EvenPair(id="answers"):
             for key, title in (("foundry", "Foundry Local"), ("own", "The artifact itself")):
                 with Vertical() as card:
                     card.border_title = Content(title)
@@ -59,15 +69,17 @@ class Outcome(Vertical):
         self.query_one("#places", Words).update("")
 
 
-def _verdict(document: Deployed) -> Content:
-    pieces = [_headline(document), part(one_line(document["id"], 90), "bold")]
+def _verdict(document: Deployed) -> HangingText:
+    headline = Content.assemble(_headline(document), part(one_line(document["id"], 90), "bold"))
+    lines = [Paragraph(text=headline)]
     if document["kind"] == "answered":
-        for seconds, label in (
-            (document["load_seconds"], "loaded in"),
-            (document["answer_seconds"], "answered in"),
-        ):
-            pieces.append(part(f"  {label} {seconds_text(seconds)}", "$foreground-muted"))
-    return Content.assemble(*pieces)
+        # In a line of its own: behind the headline a figure would be cut from its word.
+        times = (
+            f"loaded in {seconds_text(document['load_seconds'])}"
+            f"  answered in {seconds_text(document['answer_seconds'])}"
+        )
+        lines.append(Paragraph(head=[("  ", "")], text=Content.styled(times, "$foreground-muted")))
+    return HangingText(*lines)
 
 
 def _headline(document: Deployed) -> tuple[str, str]:

@@ -60,9 +60,9 @@ class EnvironmentStep(StepScreen):
     EnvironmentStep.-narrow #machine-card { width: 100%; height: auto; margin: 0; }
     EnvironmentStep.-narrow #checks { max-height: 10; }
     EnvironmentStep #checks { height: auto; max-height: 60%; min-height: 3; }
-    EnvironmentStep #check-card { max-height: 50%; overflow-y: auto; scrollbar-size-vertical: 1; }
+    EnvironmentStep #check-card { max-height: 50%; overflow-y: auto; scrollbar-size-vertical: 2; }
     EnvironmentStep.-narrow #check-card { margin-top: 0; max-height: 14; }
-    EnvironmentStep #fine-pane { display: none; height: 1fr; margin-top: 1; scrollbar-size-vertical: 1; }
+    EnvironmentStep #fine-pane { display: none; height: 1fr; margin-top: 1; scrollbar-size-vertical: 2; }
     EnvironmentStep.-tall #fine-pane { display: block; }
     EnvironmentStep.-narrow #history { display: none; }
     EnvironmentStep #check-card Horizontal { height: 1; }

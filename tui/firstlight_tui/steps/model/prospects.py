@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import VerticalScroll
 
 from firstlight_core.documents.estimate import EstimateDocument
 from firstlight_core.documents.model import InspectDocument
@@ -16,11 +16,11 @@ from firstlight_tui.widgets.charts.chart import Chart
 PART_LABELS = {"embedding": "embedding", "body": "body", "head": "head"}
 
 
-class ProspectsPane(Vertical):
+class ProspectsPane(VerticalScroll, can_focus=False):
     """The estimates of every precision: the size always, memory and time where there is room."""
 
     DEFAULT_CSS = """
-    ProspectsPane { border: round $border-blurred; border-title-color: $text-accent; padding: 0 1; height: 1fr; }
+    ProspectsPane { border: round $border-blurred; border-title-color: $text-accent; padding: 0 1; height: 1fr; scrollbar-size-vertical: 2; }
     ProspectsPane Chart, ProspectsPane Words { height: auto; }
     ProspectsPane #peaks, ProspectsPane #times, ProspectsPane #peaks-and-times { margin-top: 1; }
     ProspectsPane Words { color: $foreground-muted; }

@@ -58,7 +58,7 @@ class ModelStep(StepScreen):
     ModelStep #models { height: auto; min-height: 4; max-height: 40%; margin-top: 1; }
     ModelStep #work, ModelStep #base, ModelStep #facts-card, ModelStep #prospects { display: none; }
     ModelStep #cards { height: 1fr; min-height: 9; layout: horizontal; margin-top: 1; }
-    ModelStep #facts-card { width: 1fr; height: 100%; margin: 0 1 0 0; scrollbar-size-vertical: 1; }
+    ModelStep #facts-card { width: 1fr; height: 100%; margin: 0 1 0 0; scrollbar-size-vertical: 2; }
     ModelStep #parts { margin-top: 1; }
     ModelStep #what-comes { width: 100%; max-width: 100; height: auto; color: $foreground-muted; }
     ModelStep #prospects { width: 1fr; height: 100%; }
@@ -92,7 +92,7 @@ class ModelStep(StepScreen):
         return session.model is not None or (session.source is None and session.target is not None)
 
     def compose_step(self) -> ComposeResult:
-        yield PathInput("Search, or type a folder or Hub id (owner/name), then Enter", id="path")
+        yield PathInput("Search, or type a folder or a Hub id, owner/name: Enter", id="path")
         yield ModelTable(id="models")
         yield WorkView(id="work")
         with Container(id="cards"):

@@ -24,7 +24,7 @@ COLUMNS = (
     Column(key="name", label="Model", share=4),
     Column(key="mark", width=1),
     Column(key="architecture", label="Architecture", width=22, from_width=120),
-    Column(key="size", label="Size", width=9),
+    Column(key="size", label="Size", width=9, right=True),
     Column(key="fit", label="RAM to run it as INT4", width=24, from_width=90),
     Column(key="origin", label="From", width=7),
     Column(key="where", label="Where", share=3),

@@ -48,8 +48,8 @@ def trade_off(
             )
             for key, (x, y) in points.items()
         ),
-        title=f"Drift against {axis}, measured  ● nothing is both {better} and closer",
-        y_label="mean KL, nats: lower is closer",
+        title=f"Drift against {axis}  ● nothing {better} is closer",
+        y_label="measured mean KL, nats: lower is closer",
         x_label=f"{better} to the left · p: {other}",
         x_text=_token_words if by_speed else _size_words,
         y_text=_drift_words,

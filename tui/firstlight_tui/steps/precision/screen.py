@@ -65,7 +65,7 @@ class PrecisionStep(StepScreen):
     PrecisionStep #memories { display: none; margin-top: 1; }
     PrecisionStep.-tall #memories { display: block; }
     PrecisionStep #picture .-gone { display: none; }
-    PrecisionStep #detail { width: 2fr; height: 100%; margin: 0; scrollbar-size-vertical: 1; }
+    PrecisionStep #detail { width: 2fr; height: 100%; margin: 0; scrollbar-size-vertical: 2; }
     PrecisionStep.-narrow #pictures { layout: vertical; height: auto; margin: 0; }
     PrecisionStep.-narrow #picture { width: 100%; height: auto; margin: 0; }
     PrecisionStep.-narrow #sizes, PrecisionStep.-narrow #not-yet { display: none; }

@@ -20,7 +20,7 @@ class TemplateViews(Container):
 
     DEFAULT_CSS = """
     TemplateViews { height: 1fr; min-height: 12; layout: horizontal; margin-top: 1; }
-    TemplateViews VerticalScroll { scrollbar-size-vertical: 1; border: round $border-blurred; border-title-color: $text-accent; padding: 0 1; }
+    TemplateViews VerticalScroll { scrollbar-size-vertical: 2; border: round $border-blurred; border-title-color: $text-accent; padding: 0 1; }
     TemplateViews #live { width: 1fr; height: 100%; margin-right: 1; }
     TemplateViews #question-tokens { margin-top: 1; }
     TemplateViews #check { width: 1fr; height: 100%; }

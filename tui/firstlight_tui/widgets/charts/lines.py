@@ -80,7 +80,7 @@ class LinePlot:
         y_axis, x_axis = self._y_axis(), self._x_axis()
         top, bottom = self._head_rows(width), height - 2
         room = bottom - top
-        ticks = y_axis.ticks(room // 2 + 1)
+        ticks = y_axis.even_ticks(room)
         labels = max(cell_len(self.y_text(tick, y_axis.high)) for tick in ticks)
         left = labels + 1
         columns = width - left - 1

@@ -32,6 +32,13 @@ ORIGIN_WORDS: dict[Origin, str] = {
     "measured": "measured",
     "void": "✗ VOID",
 }
+ORIGIN_SHORT: dict[Origin, str] = {
+    "claim": "claim",
+    "estimate": "≈ est.",
+    "measured": "meas.",
+    "void": "✗",
+}
+"""The same where the words do not fit, as in the heads of the precision table."""
 
 Verdict = Literal["good", "caution", "bad", "none"]
 VERDICT_STYLES: dict[Verdict, str] = {"good": GOOD, "caution": CAUTION, "bad": BAD, "none": MUTED}

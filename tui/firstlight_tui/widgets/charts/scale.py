@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -40,6 +41,16 @@ class Axis:
         if not self.log:
             return self._linear_ticks(most)
         return self._binary_log_ticks(most) if self.binary else self._log_ticks(most)
+
+    def even_ticks(self, cells: int) -> list[float]:
+        """As many ticks as an axis of so many cells has room for whose distances look alike: no gap twice another."""
+        for most in range(max(1, cells // 2 + 1), 0, -1):
+            ticks = self.ticks(most)
+            places = [self.cell(tick, cells) for tick in ticks]
+            gaps = [after - before for before, after in pairwise(places)]
+            if self.log or not gaps or max(gaps) < 2 * min(gaps):
+                break
+        return ticks
 
     def _linear_ticks(self, most: int) -> list[float]:
         step = nice_step((self.high - self.low) / max(1, most), binary=self.binary)

@@ -20,6 +20,7 @@ from firstlight_tui.widgets.charts.roles import (
     FILL,
     FOCUS,
     MUTED,
+    ORIGIN_SHORT,
     ORIGIN_STYLES,
     ORIGIN_WORDS,
     TITLE,
@@ -116,13 +117,16 @@ class Tile:
         return [*line, (cut(words, room), VERDICT_STYLES[self.judged])]
 
     def _top(self, width: int, corners: str, across: str, edge: str) -> list[Piece]:
-        origin = ORIGIN_WORDS[self.origin] if self.origin else ""
         title = cut(self.title, width - 5)
         left = width - 5 - cell_len(title)
-        if not origin or left < len(origin) + 3:
-            origin = "✗" if self.origin == "void" and left > 3 else ""
+        words = (ORIGIN_WORDS[self.origin], ORIGIN_SHORT[self.origin]) if self.origin else ()
+        origin = next((each for each in words if len(each) + 3 <= left), "")
         style = ORIGIN_STYLES[self.origin] if self.origin else MUTED
         end: list[Piece] = [(f" {origin} ", style), (across, edge)] if origin else []
+        if not origin and words and len(words[-1]) < left:
+            # The blank behind the title is enough between the two.
+            rest = left - len(words[-1]) - 1
+            end = [(f"{words[-1]} ", style), (across * rest, edge)]
         gap = left - sum(len(text) for text, _ in end)
         return [
             (f"{corners[0]}{across} ", edge),
