@@ -19,7 +19,7 @@ from bench.random_model import bench_folder, big_source, int4_of
 from bench.terminal import Terminal, words_of
 
 Samples = Generator[float, None, None]
-KEYS, FEW = 300, 100
+KEYS, FEW, FIRST = 300, 100, 40
 F1, SETTINGS, PREFERENCES, CLOSE = b"\x1bOP", b"\x1b[15~", b"\x1b[23~", b"q"
 ENTER, NEXT, BACK, ESCAPE, WIPE = b"\r", b"\x0e", b"\x0f", b"\x1b", b"\x15"
 AGAIN = b"r"
@@ -44,7 +44,7 @@ TRIES = 60
 LINE = 30
 """Letters that a field takes before it is wiped."""
 LOOK_SECONDS = 0.3
-"""Longer than Esc is held back, and than an answer needs to paint itself."""
+"""Longer than Esc is held back, and than an answer needs to paint itself; about what an eye needs for a new screen."""
 SETTLE_SECONDS = 1.0
 """For what was asked of the wizard to begin."""
 PROMPT_WORDS = 1_500
@@ -62,15 +62,16 @@ def measure() -> list[Figure]:
             ("walking from step to step", walking(home)),
             ("probing the machine", probing(home)),
             ("converting the 0.5 B shape", converting(home, big_source(folder))),
+            ("as the first screen appears", at_once(home, artifact)),
             ("loading the 0.5 B shape", loading(home, artifact)),
             ("prefill of the 0.5 B shape", prefill(home, artifact)),
             ("generating with the 0.5 B shape", generating(home, artifact)),
             ("the settings at rest", preferences(home)),
             ("the settings over an answer", settings(home, artifact)),
         ):
-            keys = range(FEW if "settings" in name else KEYS)
+            count = FEW if "settings" in name else FIRST if "appears" in name else KEYS
             target = STEP_TARGET if name.startswith(("walking", "the settings")) else TARGET
-            samples = tuple(seconds for seconds, _ in zip(situation, keys, strict=False))
+            samples = tuple(seconds for seconds, _ in zip(situation, range(count), strict=False))
             situation.close()
             figures.append(
                 Figure(name=f"key to redraw, {name}", unit="s", samples=samples, target=target)
@@ -126,10 +127,18 @@ def converting(home: str, source: Path) -> Samples:
             yield from while_busy(terminal, CONVERTING)
 
 
+def at_once(home: str, artifact: Path) -> Samples:
+    """The help, 5 to 30 ms after the first screen: nobody is so quick; a new wizard for each key."""
+    while True:
+        with opened(home, "chat", artifact, shows=LOADING) as terminal:
+            yield terminal.redraw(F1, OPENED)
+
+
 def loading(home: str, artifact: Path) -> Samples:
-    """The wizard opens on its chat, and the engine loads; a new wizard for each time."""
+    """The wizard opens on its chat, somebody sees it, and the engine loads; a new wizard for each time."""
     for _ in range(TRIES):
         with opened(home, "chat", artifact, shows=LOADING) as terminal:
+            terminal.rest(LOOK_SECONDS)
             yield from while_busy(terminal, LOADING, letters=True)
 
 

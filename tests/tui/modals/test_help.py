@@ -1,12 +1,18 @@
 """Help knows what has the focus and what is on the screen; the glossary is searched while one types."""
 
+import subprocess
+import sys
+
 import pytest
-from textual.widgets import DataTable
+from textual.widget import Widget
+from textual.widgets import Button, DataTable, Input, OptionList, TextArea
 
 from firstlight_tui.modals.glossary import GlossaryScreen
-from firstlight_tui.modals.help import HelpScreen
+from firstlight_tui.modals.help import HelpScreen, focus_kind
+from firstlight_tui.state.help_page import FOCUS_KEYS, Focus
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.check_box import CheckBox
 from tests.support.pilot import SIZES, Build, settle
 from tests.support.wizard_documents import FULL
 
@@ -42,3 +48,41 @@ async def test_help_begins_with_the_keys_of_the_focus(wizard: Build, size: tuple
         assert "no term" in words_of(app.screen)
         await pilot.press("escape", "escape")
         assert isinstance(app.screen, PrecisionStep)
+
+
+@pytest.mark.parametrize(
+    ("widget", "kind"),
+    [
+        (CheckBox, "box"),
+        (Button, "button"),
+        (Input, "field"),
+        (TextArea, "text"),
+        (DataTable, "table"),
+        (OptionList, "list"),
+        (Widget, ""),
+    ],
+)
+def test_the_focus_is_known_by_its_kind(widget: type[Widget], kind: Focus) -> None:
+    own = type("Own", (widget,), {})
+    assert focus_kind(own.__new__(own)) == kind
+    assert kind in ("", *FOCUS_KEYS)
+
+
+@pytest.mark.slow
+def test_the_first_help_loads_no_widget_that_the_screen_lacks() -> None:
+    """It comes while the first screen is still being painted, and whoever presses F1 then waits for it."""
+    program = """if True:
+        import sys
+        import firstlight_tui.app, firstlight_tui.steps.chat.screen
+        before = set(sys.modules)
+        import firstlight_tui.modals.help
+        print(*sorted(set(sys.modules) - before))
+    """
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert loaded == [
+        "firstlight_tui.modals.help",
+        "firstlight_tui.state.help_page",
+        "firstlight_tui.widgets.screen_text",
+    ]

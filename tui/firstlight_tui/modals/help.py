@@ -1,6 +1,6 @@
 """Help for the open step: keys of what has the focus, keys of the step, terms on the screen, the course."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from textwrap import wrap
 from typing import ClassVar
 
@@ -11,13 +11,12 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Button, DataTable, Input, OptionList, TextArea
+from textual.widgets import Button
 
 from firstlight_core.documents.glossary import Term
 from firstlight_core.glossary import find_card, terms_in
 from firstlight_core.text import visible
 from firstlight_tui.modals.detail import DetailScreen
-from firstlight_tui.modals.glossary import GlossaryScreen
 from firstlight_tui.state.help_page import (
     EVERYWHERE,
     FOCUS_KEYS,
@@ -29,11 +28,19 @@ from firstlight_tui.state.help_page import (
 )
 from firstlight_tui.state.keymap import UNSET
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.check_box import CheckBox
 from firstlight_tui.widgets.screen_text import shown_text
 from firstlight_tui.widgets.words import part
 
 _KEY_COLUMNS = 15
+_KINDS: Mapping[str, Focus] = {
+    "CheckBox": "box",
+    "Button": "button",
+    "Input": "field",
+    "TextArea": "text",
+    "DataTable": "table",
+    "OptionList": "list",
+}
+"""Kinds of widget by the name of their class: to import those that the screen lacks holds up the first help."""
 _FRAME_COLUMNS, _GAP_COLUMNS, _MOST_COLUMNS = 8, 3, 100
 
 
@@ -65,20 +72,15 @@ class HelpScreen(DetailScreen):
 
     def action_glossary(self) -> None:
         """Show every term."""
+        from firstlight_tui.modals.glossary import GlossaryScreen
+
         self.app.push_screen(GlossaryScreen())
 
 
 def focus_kind(widget: Widget | None) -> Focus:
     """Return what kind of widget this is."""
-    kinds: tuple[tuple[type[Widget], Focus], ...] = (
-        (CheckBox, "box"),
-        (Button, "button"),
-        (Input, "field"),
-        (TextArea, "text"),
-        (DataTable, "table"),
-        (OptionList, "list"),
-    )
-    return next((kind for type_, kind in kinds if isinstance(widget, type_)), "")
+    names = (each.__name__ for each in type(widget).__mro__)
+    return next((_KINDS[name] for name in names if name in _KINDS), "")
 
 
 def _key_column(step: Screen[None]) -> Iterator[Content]:
