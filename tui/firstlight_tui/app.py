@@ -25,7 +25,6 @@ from firstlight_tui.terminal.idle import IdleTasks, Repaint, read_styles, screen
 from firstlight_tui.terminal.preferences import Preferences
 from firstlight_tui.terminal.workers import AppTasks, begin
 from firstlight_tui.widgets.screens import BaseScreen
-from firstlight_tui.widgets.scroll_gap import leave_gaps
 
 REPAINT_SECONDS = 0.1
 PAINTED_WORKS, PAINTED_SAMPLES = 5, 4
@@ -62,7 +61,6 @@ class WizardApp(WizardActs):
         With `remember`, the run can be continued when it is cut short, and an earlier one is offered.
         """
         super().__init__(idle=idle, ascii=ascii)
-        leave_gaps()
         self.steps = list_steps() if steps is None else tuple(steps)
         self.workspace = Workspace(
             AppTasks(self),

@@ -19,6 +19,7 @@ from firstlight_tui.terminal import (
     key_queue,
     light_strips,
     quick_messages,
+    scroll_gap,
 )
 from firstlight_tui.terminal.ascii_filter import AsciiApp
 from firstlight_tui.terminal.idle import (
@@ -47,6 +48,7 @@ class TerminalApp(AsciiApp):
         escape_guard.install()
         light_strips.install()
         quick_messages.install()
+        scroll_gap.install()
         super().__init__(ascii=ascii)
         self.stylesheet = KnownStyles(variables=self.get_css_variables())
         keep_parsed_styles(self)

@@ -7,7 +7,7 @@ from textual.scrollbar import ScrollBarRender
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.steps.quality.screen import QualityStep
-from firstlight_tui.widgets.scroll_gap import GappedBar
+from firstlight_tui.terminal.scroll_gap import GappedBar
 from tests.support.pilot import Build, settle
 from tests.support.wizard_documents import FULL
 

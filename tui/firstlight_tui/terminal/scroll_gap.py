@@ -41,6 +41,6 @@ class GappedBar(ScrollBarRender):
         return Segments([segment for line in lines for segment in line])
 
 
-def leave_gaps() -> None:
+def install() -> None:
     """Let every scrollbar of two cells leave the first one empty."""
     ScrollBar.renderer = GappedBar
