@@ -19,11 +19,13 @@ from firstlight_core.process.events import LogLine
 from firstlight_core.report.facts import collect_facts
 from firstlight_core.session import Session
 from firstlight_tui.state.navigation import Navigation
+from firstlight_tui.state.template_draft import TemplateDraft
 from firstlight_tui.state.work import OnEvent, Started, WorkKey
 from firstlight_tui.state.workspace import Workspace
 from tests.support import documents, faultkit
 from tests.support.background import LoopTasks
 from tests.support.waiting import until
+from tests.support.wizard_documents import INFERENCE_MODEL
 from tests.support.wizard_services import Called, fake_services
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -140,6 +142,17 @@ async def test_work_that_fails_or_is_cancelled_says_so(desk: Desk) -> None:
     await until(lambda: later.entered)
     desk.workspace.stop_work("quality")
     await until(lambda: later.status == "cancelled")
+
+
+async def test_another_model_takes_no_name_of_the_one_before(desk: Desk) -> None:
+    workspace = desk.workspace
+    workspace.session = Session(source="/models/first")
+    workspace.drafts.template = TemplateDraft(INFERENCE_MODEL, "/run/artifacts/int4")
+    workspace.drafts.chat_template = ("/run/artifacts/int4", "{{ messages }}")
+    workspace.session = workspace.session.decide(precisions=("int4",))
+    assert workspace.drafts.template is not None, "it is the same model"
+    workspace.session = Session(source="/models/second")
+    assert workspace.drafts.template is None and workspace.drafts.chat_template is None
 
 
 async def test_a_new_choice_forgets_the_work_of_the_old_one(desk: Desk) -> None:

@@ -69,6 +69,10 @@ class Drafts:
     """The last requested size of a vLLM server."""
     service: ServiceWish = field(default_factory=ServiceWish)
 
+    def forget_artifact(self) -> None:
+        """Forget what was typed for the artifact of another model: its name, its templates, where it was to go."""
+        self.template = self.chat_template = self.template_preview = self.deployment = None
+
     def deployment_of(self, artifact: str | None) -> "Choice | None":
         """Return what was chosen for this artifact, None when nothing was."""
         if self.deployment is None or self.deployment[0] != artifact:
@@ -132,6 +136,9 @@ class Workspace:
     def session(self, session: Session) -> None:
         before, self._session = self._session, session
         if before != session:
+            if before.source != session.source:
+                # Its artifact goes into the same folder: what was typed for the model before is not of this one.
+                self.drafts.forget_artifact()
             self._forget_stale_work(before, session)
             self.session_changed.publish(session)
 
