@@ -94,6 +94,19 @@ class Counter:
         return {"rate": float(len(self._order))}
 
 
+async def counted(rounds: int, make_watch: Callable[[], InterferenceWatch]) -> Run:
+    """A run of one counter, without a first round that is thrown away."""
+    return await run_in_turns(
+        [Counter("a", [])],
+        rounds,
+        kind="speed",
+        model="m",
+        machine="here",
+        warm_up=False,
+        make_watch=make_watch,
+    )
+
+
 async def test_every_round_begins_with_the_next_subject_and_the_first_is_thrown_away() -> None:
     order: list[str] = []
     subjects = [Counter("a", order), Counter("b", order)]
@@ -117,30 +130,14 @@ def watches(*busy: bool) -> Callable[[], InterferenceWatch]:
 
 
 async def test_a_disturbed_run_is_void_and_keeps_its_samples() -> None:
-    run = await run_in_turns(
-        [Counter("a", [])],
-        1,
-        kind="speed",
-        model="m",
-        machine="here",
-        warm_up=False,
-        make_watch=watches(True),
-    )
+    run = await counted(1, watches(True))
     assert "other programs" in run["void_reasons"][0]
     assert run["subjects"][0]["figures"] == {"rate": [1.0]}
 
 
 async def test_a_disturbed_round_counts_for_nothing() -> None:
     busy = watches(False, True, False, False, False, False)
-    run = await run_in_turns(
-        [Counter("a", [])],
-        6,
-        kind="speed",
-        model="m",
-        machine="here",
-        warm_up=False,
-        make_watch=busy,
-    )
+    run = await counted(6, busy)
     assert (run["void_reasons"], run["void_rounds"]) == ([], [1])
     assert run["subjects"][0]["figures"] == {"rate": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]}
     assert samples_of(run, "a", "rate") == [1.0, 3.0, 4.0, 5.0, 6.0]
@@ -148,15 +145,7 @@ async def test_a_disturbed_round_counts_for_nothing() -> None:
 
 async def test_too_few_rounds_without_disturbance_are_no_run() -> None:
     busy = watches(True, True, False, False, False, False)
-    run = await run_in_turns(
-        [Counter("a", [])],
-        6,
-        kind="speed",
-        model="m",
-        machine="here",
-        warm_up=False,
-        make_watch=busy,
-    )
+    run = await counted(6, busy)
     assert len(run["void_reasons"]) == 2
 
 

@@ -15,7 +15,6 @@ import random
 import resource
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import traceback
@@ -26,11 +25,8 @@ from typing import Any, TypedDict
 from firstlight_core.process.large_pages import with_large_pages
 from firstlight_core.process.loading import without_collections
 from firstlight_core.process.offline import child_environment
-from tests.support.program import read_line
+from tests.support.program import ROOT, read_line, start_forking, take_over
 
-ROOT = Path(__file__).parents[2]
-SECONDS = 120.0
-"""A fork that takes longer hangs."""
 _LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE)
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -161,22 +157,8 @@ class _Room:
     """One process that forks."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        mine, theirs = socket.socketpair()
-        mine.settimeout(SECONDS)
-        with theirs:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    f"from tests.support import loaded_jobs; loaded_jobs.serve({theirs.fileno()})",
-                ],
-                cwd=ROOT,
-                env={**environ, "PYTHONPATH": str(ROOT)},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-            )
-        self._socket = mine
+        whole = {**environ, "PYTHONPATH": str(ROOT)}
+        self._process, self._socket = start_forking("loaded_jobs", whole)
 
     def start(self, start: Start, streams: Sequence[int]) -> int:
         """Return the pid of a new child of this process."""
@@ -266,16 +248,10 @@ def _become(start: Start, streams: Sequence[int]) -> None:
         os.setsid()
     elif start["group"] >= 0:
         os.setpgid(0, start["group"])
-    for number, stream in enumerate(streams):
-        os.dup2(stream, number)
-        os.close(stream)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    take_over(streams, start["environ"], start["folder"])
     for limit, (soft, hard) in zip(_LIMITS, start["limits"], strict=True):
         resource.setrlimit(limit, (soft, hard))
     os.setpriority(os.PRIO_PROCESS, 0, start["niceness"])
-    os.environ.clear()
-    os.environ.update(start["environ"])
-    os.chdir(start["folder"])
     # Else the first one that asked has chosen it for all.
     tempfile.tempdir = None
     random.seed()

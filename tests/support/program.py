@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -105,23 +105,9 @@ class Forks:
             raise
 
     def _start(self) -> socket.socket:
-        mine, theirs = socket.socketpair()
-        mine.settimeout(SECONDS)
-        with theirs:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    f"from tests.support import program; program.serve({theirs.fileno()})",
-                ],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-            )
-        self._socket = mine
+        self._process, self._socket = start_forking("program")
         atexit.register(self.close)
-        return mine
+        return self._socket
 
     def close(self) -> None:
         """End the process."""
@@ -132,6 +118,42 @@ class Forks:
 
 
 _FORKS = Forks()
+
+
+def start_forking(
+    module: str, environ: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start `serve` of a module beside this one in a process of its own; returns it and this side of its socket.
+
+    `environ` is its whole environment; None is this one.
+    """
+    mine, theirs = socket.socketpair()
+    mine.settimeout(SECONDS)
+    with theirs:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                f"from tests.support import {module}; {module}.serve({theirs.fileno()})",
+            ],
+            cwd=ROOT,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+        )
+    return process, mine
+
+
+def take_over(streams: Sequence[int], environ: Mapping[str, str], folder: str) -> None:
+    """Have a fork use these three streams, this environment and this folder, and be interrupted as a program is."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(environ)
+    os.chdir(folder)
 
 
 def read_line(connection: socket.socket) -> str:
@@ -170,13 +192,7 @@ def serve(descriptor: int) -> None:
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         connection.sendall(f"{code}\n".encode())
     connection.close()
-    for number, stream in enumerate(streams):
-        os.dup2(stream, number)
-        os.close(stream)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.clear()
-    os.environ.update(call["environ"])
-    os.chdir(call["folder"])
+    take_over(streams, call["environ"], call["folder"])
     sys.argv[1:] = call["words"]
     code = main()
     # Taking down every imported module would touch the memory that all forks share.

@@ -67,10 +67,10 @@ def find_target(what: str | Path | Target) -> Target:
         )
     if (deployed := _deployed_folder(text)) is not None:
         return Target(kind="deployment", text=text, folder=deployed)
-    if (source := _source_called(text)) is not None:
+    if _is_source(text):
         raise InputRefused(
             f"{one_line(text, 120)} is a source model, not an artifact.",
-            hint=f"Convert it first: firstlight convert {shown_path(source)} -o DIR",
+            hint=f"Convert it first: firstlight convert {shown_path(text)} -o DIR",
         )
     raise InputRefused(
         f"There is no folder and no deployment called {one_line(text, 120)!r}.", hint=_TARGET_HINT
@@ -95,15 +95,14 @@ def _deployed_folder(name: str) -> Path | None:
     return deployment.path if deployment is not None else None
 
 
-def _source_called(text: str) -> str | None:
-    """Return the word that `firstlight convert` takes for a source model that is no folder here; None where it is none."""
+def _is_source(text: str) -> bool:
+    """Return whether `firstlight convert` takes this word for a source model."""
     from firstlight_core.model.sources import find_source
 
     try:
-        known = is_folder(find_source(text))
+        return is_folder(find_source(text))
     except (FirstlightError, OSError):
-        return None
-    return text if known else None
+        return False
 
 
 def artifact_folder(target: Target) -> Path:

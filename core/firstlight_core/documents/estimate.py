@@ -19,7 +19,7 @@ class EstimateDocument(TypedDict):
     seconds: float
     """Of the whole conversion: Olive, the original's answers, the check."""
     check_seconds: NotRequired[float]
-    """Of them, the original's answers and the check."""
+    """Of them, the original's answers and the check; absent from estimates of an older version."""
     run_ram_bytes: int
     """Most resident memory of a process that runs it at `context` tokens."""
     context: int

@@ -98,14 +98,14 @@ def bare_estimate(
     if precision.calibrated:
         ram = max(ram, calibration_ram(inspection))
         seconds += calibration_seconds(inspection, answers=answers)
-    after = CHECK_SECONDS + CHECK_PARAMETER * inspection.parameters
+    check_seconds = CHECK_SECONDS + CHECK_PARAMETER * inspection.parameters
     # The original runs while another process has the artifact loaded.
     check = check_bytes(inspection, precision, build=ram, available=available)
     return {
         "build_ram_bytes": BASE_RAM + ram,
         "peak_ram_bytes": BASE_RAM + max(ram, check),
-        "seconds": BASE_SECONDS + seconds + after,
-        "check_seconds": after,
+        "seconds": BASE_SECONDS + seconds + check_seconds,
+        "check_seconds": check_seconds,
     }
 
 

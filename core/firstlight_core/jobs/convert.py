@@ -99,7 +99,7 @@ class _Converter:
         with WrittenBytes(folder, self._context.emit):
             if self._olive:
                 peak = _run_foreign(self._olive, config, self._work, self._context)
-                figures: OliveFigures = {"olive_seconds": 0.0, "olive_peak_rss_bytes": peak}
+                figures: OliveFigures = {"olive_peak_rss_bytes": peak}
             else:
                 figures = self._run_olive(config, request, started)
         # Without it every file of the artifact has one name only, as onnx wants it.
@@ -147,8 +147,8 @@ class _Converter:
     def _run_olive(
         self, config: OliveConfig, request: ConvertRequest, started: int
     ) -> OliveFigures:
-        """Run Olive in this process; `seconds` is left at 0 for the caller, who knows when all is done."""
-        figures: OliveFigures = {"olive_seconds": 0.0, "olive_peak_rss_bytes": 0}
+        """Run Olive in this process; the caller adds `olive_seconds` and knows when all is done."""
+        figures: OliveFigures = {"olive_peak_rss_bytes": 0}
         if self._watch is None:
             threading.Thread(target=_fingerprint, args=(request["config"],), daemon=True).start()
             self._watch = _load_olive(self._context)

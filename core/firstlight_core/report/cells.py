@@ -20,6 +20,7 @@ from firstlight_core.documents.report import (
     ReportedConversion,
     ReportedEstimate,
     ReportedFigures,
+    ReportedTemplate,
 )
 from firstlight_core.documents.tuning import TunedManifest
 from firstlight_core.measure.drift_words import KL_ZERO
@@ -309,6 +310,15 @@ def size_cell(measured: ReportedFigures) -> str:
 def _sizes(size: int | None, memory: int | None, seconds: float | None) -> str:
     parts = [bytes_text(value) for value in (size, memory) if value is not None]
     return ", ".join(parts + ([seconds_text(seconds)] if seconds is not None else []))
+
+
+def template_sentence(template: ReportedTemplate) -> str:
+    """Return the verdict of the template check; where it was not kept, no more than that there was one."""
+    return template.get("sentence") or (
+        "The template was checked and settled."
+        if template.get("locked")
+        else "Mismatch: the renderers differ."
+    )
 
 
 def tuned_sentence(tuned: TunedManifest | None) -> str:

@@ -300,7 +300,10 @@ def _fact(
     last = own[-1]
     if last.status == "undone":
         return StepFact(id=step.id, title=step.title, status="skipped", reason="taken back")
-    alike = (e for e in own if e.status == last.status and _source(e) == _source(last))
+    alike = [e for e in own if e.status == last.status]
+    if step.id == "convert":
+        source = _source(last)
+        alike = [e for e in alike if _source(e) == source]
     seconds = sum(e.seconds for e in alike) or None
     return StepFact(
         id=step.id,
@@ -312,7 +315,7 @@ def _fact(
 
 
 def _source(entry: Entry) -> str:
-    """Return the folder of the model that an entry's conversion was of; empty for any other entry."""
+    """Return the folder of the model that was converted; empty where the entry does not say it."""
     document = read_document(ConversionDocument, entry.values)
     return document["source"]["path"] if document is not None else ""
 

@@ -37,6 +37,7 @@ def report_html(document: ReportDocument) -> str:
         "bench_rows": cells.bench_rows,
         "bench_notes": rows.bench_notes,
         "conversion_sentence": cells.conversion_sentence,
+        "template_sentence": cells.template_sentence,
         "measured_word": cells.measured_word,
         "drift_rows": cells.drift_rows,
         "resource_rows": resources.resource_rows,

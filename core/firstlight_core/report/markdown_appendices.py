@@ -29,6 +29,7 @@ from firstlight_core.report.cells import (
     speed_cell,
     table,
     target_name,
+    template_sentence,
     tuned_sentence,
 )
 from firstlight_core.report.resources import RESOURCES, resource_rows
@@ -186,13 +187,8 @@ def _template(document: ReportDocument) -> list[str]:
     template = document.get("template")
     if not template:
         return []
-    verdict = template.get("sentence") or (
-        "The template was checked and settled."
-        if template.get("locked")
-        else "Mismatch: the renderers differ."
-    )
     return [
-        plain(verdict),
+        plain(template_sentence(template)),
         "",
         *[f"- {plain(d)}" for d in template.get("differences", ())[:10]],
         *([plain(template["fitted"])] if template.get("fitted") else []),

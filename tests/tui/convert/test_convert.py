@@ -19,6 +19,7 @@ from firstlight_core.errors import FirstlightError, JobDied, JobFailed, ModelRef
 from firstlight_core.monitor import Sample
 from firstlight_core.process.events import LogLine, LogPath, Measured, Progress, Stage
 from firstlight_core.session import Session
+from firstlight_core.text import seconds_text
 from firstlight_core.workflow.services import Services
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen
@@ -498,6 +499,10 @@ def test_the_time_before_the_start_is_that_of_the_bar_after_it() -> None:
     estimates: Estimates = {"int4": {"seconds": 41.0, "check_seconds": 11.0}}
     assert "about 41 s" in str(plan_estimate_words(["int4"], estimates))
     assert planned(["int4"], estimates).expected == pytest.approx(41.0)
+    both: Estimates = {**estimates, "int8": {"seconds": 20.0, "check_seconds": 5.0}}
+    expected = planned(["int4", "int8"], both).expected
+    assert expected < 61.0, "Olive is loaded once"
+    assert f"about {seconds_text(expected)}" in str(plan_estimate_words(["int4", "int8"], both))
 
 
 def test_the_disk_holds_more_while_a_calibrated_row_is_converted() -> None:

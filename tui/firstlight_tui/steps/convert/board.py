@@ -120,8 +120,8 @@ def plan_estimate_words(keys: Sequence[str], estimates: Estimates) -> Content:
     """Return the estimates of a queue that has not begun."""
     rows = [estimates.get(key, {}) for key in keys]
     facts = []
-    if seconds := sum(row.get("seconds") or 0.0 for row in rows):
-        facts.append(f"about {seconds_text(seconds)}")
+    if any(row.get("seconds") for row in rows):
+        facts.append(f"about {seconds_text(planned(keys, estimates).expected)}")
     if peak := predicted_peak(keys, estimates):
         facts.append(f"{bytes_text(peak)} of RAM")
     if disk := sum(row.get("bytes") or 0 for row in rows):
